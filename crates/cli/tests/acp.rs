@@ -340,3 +340,66 @@ fn an_editor_shows_and_sets_the_modes_and_options_of_the_agent_behind() {
         assert_eq!(opened["result"]["configOptions"][0]["currentValue"], "large");
     }
 }
+
+/// An agent that writes what opens its session into a file, and answers each prompt with nothing.
+const WRITES_DOWN: &str = r#"
+while read -r line; do
+  id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+  case "$line" in
+    *'"initialize"'*) said='{"protocolVersion":1,"agentCapabilities":{"mcpCapabilities":{"http":true}}}' ;;
+    *'"session/new"'*) printf '%s\n' "$line" >> "$TOLD"; said='{"sessionId":"s"}' ;;
+    *'"session/prompt"'*) said='{"stopReason":"end_turn"}' ;;
+    *) said='{}' ;;
+  esac
+  [ -n "$id" ] && printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$said"
+done
+"#;
+
+/// Whether a file below the folder has this text in it.
+fn anywhere(folder: &std::path::Path, text: &str) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return anywhere(&path, text);
+        }
+        // Files of a database that is in use come and go.
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        bytes.windows(text.len()).any(|part| part == text.as_bytes())
+    })
+}
+
+#[test]
+fn secrets_of_an_editor_s_mcp_servers_reach_the_agent_and_are_kept_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (script, told, config) =
+        (folder.path().join("agent.sh"), folder.path().join("told"), folder.path().join("c.toml"));
+    std::fs::write(&script, WRITES_DOWN).unwrap();
+    let table = format!(
+        "[agents.plain]\ncommand = 'sh'\nargs = ['{}']\nenv = {{ TOLD = '{}' }}\n",
+        script.display(),
+        told.display()
+    );
+    std::fs::write(&config, table).unwrap();
+    let mut gateway = Gateway::configured(&config);
+    let mut editor = Editor::with(&gateway, "acp:plain", json!({}));
+    let headers = json!([{ "name": "Authorization", "value": "Bearer s3cret-word" }]);
+    let server = json!({ "type": "http", "name": "web", "url": "http://127.0.0.1:1/mcp", "headers": headers });
+    let (_, made) = editor.ask("session/new", json!({ "cwd": folder.path(), "mcpServers": [server] }));
+    let session = made["result"]["sessionId"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+    let (_, ended) = editor.prompt(&session, "hello");
+    assert_eq!(ended["result"]["stopReason"], "end_turn", "{ended}");
+    let heard = |told: &std::path::Path| std::fs::read_to_string(told).unwrap().matches("Bearer s3cret-word").count();
+    let before = heard(&told);
+    assert!(before > 0, "the agent is given it");
+
+    assert!(gateway.ok(&["show", &session, "--json"]).contains("Authorization"));
+    assert!(!gateway.ok(&["show", &session, "--json"]).contains("s3cret-word"));
+    assert!(anywhere(&gateway.data(), "hello"), "this looks into the right files");
+    assert!(!anywhere(&gateway.data(), "s3cret-word"));
+
+    gateway.kill();
+    gateway.start_again();
+    gateway.ok(&["prompt", &session, "again"]);
+    assert!(heard(&told) > before, "so it is in the gateway's next life");
+    assert!(!anywhere(&gateway.data(), "s3cret-word"));
+}

@@ -17,6 +17,7 @@ mod message;
 mod permission;
 mod prompt;
 mod recipe;
+pub mod servers;
 mod start;
 mod telling;
 mod terminals;

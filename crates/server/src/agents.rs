@@ -15,6 +15,7 @@ use rejoin_host::{Agent, Workbench};
 use rejoin_ports::store::Owner;
 use serde::Deserialize;
 
+use crate::confidential::Sealer;
 use crate::config::Config;
 use crate::options::{Bad, CageStyle};
 use crate::secrets::Vault;
@@ -126,8 +127,13 @@ fn bad(name: &str, why: &str) -> Bad {
 }
 
 /// The agents themselves.
-pub(crate) fn agents(config: &Config, bench: &Workbench, vault: &Arc<Vault>) -> Vec<Arc<dyn Agent>> {
-    let keys: Arc<dyn Keyring> = Arc::new(Keys(Some(vault.clone())));
+pub(crate) fn agents(
+    config: &Config,
+    bench: &Workbench,
+    vault: &Arc<Vault>,
+    sealer: &Arc<Sealer>,
+) -> Vec<Arc<dyn Agent>> {
+    let keys: Arc<dyn Keyring> = Arc::new(Keys(Some((vault.clone(), sealer.clone()))));
     let crowd = Crowd::new(config.limits.agents);
     let agent = |recipe: &Recipe| -> Arc<dyn Agent> {
         Arc::new(Acp::new(recipe.clone(), bench.clone(), keys.clone(), crowd.clone()))
@@ -136,18 +142,25 @@ pub(crate) fn agents(config: &Config, bench: &Workbench, vault: &Arc<Vault>) -> 
 }
 
 /// Secrets of tenants, and of the gateway where a tenant has none of that name.
-struct Keys(Option<Arc<Vault>>);
+struct Keys(Option<(Arc<Vault>, Arc<Sealer>)>);
 
 #[async_trait]
 impl Keyring for Keys {
     async fn secret(&self, tenant: &TenantId, name: &str) -> Result<Option<String>, String> {
-        if let Some(vault) = &self.0 {
+        if let Some((vault, _)) = &self.0 {
             let sealed = vault.reveal(&Owner::Tenant(tenant.clone()), name).await;
             if let Some(secret) = sealed.map_err(|error| error.to_string())? {
                 return Ok(Some(secret));
             }
         }
         Ok(std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    fn open(&self, tenant: &TenantId, purpose: &str, value: &str) -> Result<String, String> {
+        match &self.0 {
+            Some((_, sealer)) => sealer.open(tenant, purpose, value),
+            None => Ok(value.to_owned()),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`serve()`] is the process, [`Server`] a gateway inside one: tests start whole gateways with it.
 
 pub mod agents;
+mod confidential;
 pub mod config;
 pub mod diminuendo;
 pub mod files;

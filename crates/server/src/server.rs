@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::agents::{self, Hosted};
+use crate::confidential::{Confidential, Sealer};
 use crate::config::Config;
 use crate::diminuendo::Inside;
 use crate::files::{Blocking, FilesDoor, Versions, Workshop};
@@ -89,6 +90,7 @@ pub struct Running {
     /// The host that we made, to be ended with us.
     host: Option<Arc<Host>>,
     terminals: OpenTerminals,
+    happy: rejoin_happy::server::Door,
     gate: Arc<Gate>,
     health: Arc<Health>,
     store: Arc<dyn Store>,
@@ -151,9 +153,10 @@ impl Server {
         let workbench = Workbench { shell, cage: config.cage, hidden: vec![data.clone()] };
         let given = config.secret_key.as_ref().map(|key| key.0.clone());
         let secrets = Arc::new(Vault::new(store.clone(), clock.clone(), data.clone(), given));
+        let sealer = Arc::new(Sealer::new(&secrets).await?);
         let built_in = overrides.host.is_none().then(|| {
             let mut all = Host::built_in(workbench.clone());
-            all.extend(agents::agents(&config, &workbench, &secrets));
+            all.extend(agents::agents(&config, &workbench, &secrets, &sealer));
             Arc::new(Host::new(all))
         });
         let host: Arc<dyn AgentHost> = match (overrides.host, &built_in) {
@@ -176,6 +179,7 @@ impl Server {
             linger: overrides.linger.unwrap_or(LINGER),
         });
         let live = Arc::new(engine.clone());
+        let sessions = Arc::new(Confidential { sessions: live.clone(), sealer });
         let sockets = TaskTracker::new();
         let native_stop = CancellationToken::new();
         let bridge = HappyBridge::new(
@@ -195,7 +199,7 @@ impl Server {
         );
         let doors = TerminalsDoor::new(terminals.clone(), live.clone(), book.clone(), workbench, clock.clone());
         let gateway = Gateway {
-            sessions: live.clone(),
+            sessions,
             sealed: live.clone(),
             blobs: live.clone(),
             follow: live.clone(),
@@ -301,6 +305,7 @@ impl Server {
             engine,
             host: built_in,
             terminals,
+            happy,
             gate,
             health,
             store,
@@ -399,6 +404,7 @@ impl Running {
         };
         let serving = self.serving.into_iter().map(|serving| serving.drain(parting));
         tokio::join!(sockets, futures_util::future::join_all(serving));
+        self.happy.close().await;
         self.gate.finish().await;
     }
 }

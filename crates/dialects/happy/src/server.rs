@@ -129,6 +129,11 @@ impl Door {
     pub fn sockets(&self) -> Router {
         self.sockets.clone()
     }
+
+    /// Writes down what is only remembered so far. For the end, when no connection is left.
+    pub async fn close(&self) {
+        self.hall.presence.write_down(&self.hall, true).await;
+    }
 }
 
 impl Deref for Hall {

@@ -120,6 +120,12 @@ fn is_program(file: &Path) -> bool {
 pub trait Keyring: Send + Sync + 'static {
     /// `None`: there is none of that name. The error says why it cannot be told.
     async fn secret(&self, tenant: &TenantId, name: &str) -> Result<Option<String>, String>;
+
+    /// Opens a value of a session's configuration that was sealed for this purpose; others are given back as they are.
+    fn open(&self, tenant: &TenantId, purpose: &str, value: &str) -> Result<String, String> {
+        let _ = (tenant, purpose);
+        Ok(value.to_owned())
+    }
 }
 
 /// No secrets at all.

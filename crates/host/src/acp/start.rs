@@ -16,6 +16,7 @@ use super::files::Files;
 use super::life::Kit;
 use super::memory::Remembered;
 use super::message::{AUTH_REQUIRED, INTERNAL, Message, NO_METHOD, RpcError};
+use super::servers;
 use super::wire::setup::{self, Introduction, Settings, SignIn, ids};
 use super::wire::text;
 use super::wire::update::Update;
@@ -27,6 +28,14 @@ const EARLY: usize = 64;
 pub(super) struct Starting {
     pub(super) kit: Kit,
     pub(super) opening: Opening,
+}
+
+/// What a process is given, secrets opened.
+struct Given {
+    /// Beyond the usual variables.
+    variables: Vec<(String, String)>,
+    /// As the configuration names them.
+    servers: Option<Value>,
 }
 
 /// An agent that takes prompts.
@@ -46,11 +55,11 @@ pub(super) struct Ready {
 impl Starting {
     pub(super) async fn start(self) -> Result<Ready, Failure> {
         let _turn = self.kit.crowd.start().await;
-        let (child, variables) = self.launch().await?;
+        let (child, given) = self.launch().await?;
         let mut steps = Steps::new(child, &self.opening);
         let opened = match self.initialize(&mut steps).await {
             Ok(introduction) => {
-                let entered = self.enter(&mut steps, &introduction, &variables).await;
+                let entered = self.enter(&mut steps, &introduction, &given).await;
                 entered.map(|opened| (introduction, opened))
             }
             Err(stopped) => Err(stopped),
@@ -66,13 +75,13 @@ impl Starting {
 
     /// Starts it only to hear what it is and can do, and whether it opens a session.
     pub(super) async fn try_out(self) -> Result<(Introduction, Result<Settings, Failure>), Failure> {
-        let (child, variables) = self.launch().await?;
+        let (child, given) = self.launch().await?;
         let mut steps = Steps::new(child, &self.opening);
         let introduction = match self.initialize(&mut steps).await {
             Ok(introduction) => introduction,
             Err(stopped) => return Err(steps.stop(stopped).await),
         };
-        match self.enter(&mut steps, &introduction, &variables).await {
+        match self.enter(&mut steps, &introduction, &given).await {
             Ok(opened) => {
                 steps.child.end().await;
                 Ok((introduction, Ok(opened.settings)))
@@ -81,8 +90,8 @@ impl Starting {
         }
     }
 
-    /// The process, and the variables that it was given beyond the usual.
-    async fn launch(&self) -> Result<(Child, Vec<(String, String)>), Failure> {
+    /// The process, and what it was given.
+    async fn launch(&self) -> Result<(Child, Given), Failure> {
         let recipe = &self.kit.recipe;
         let Some(program) = recipe.program() else {
             let mut message = format!("{} is not installed, or not on PATH", recipe.command);
@@ -94,6 +103,7 @@ impl Starting {
         };
         let place = self.kit.crowd.enter()?;
         let variables = self.variables().await?;
+        let (servers, secrets) = self.servers()?;
         let program = Program {
             program: program.into_os_string(),
             args: recipe.args.iter().map(OsString::from).collect(),
@@ -111,9 +121,24 @@ impl Starting {
             Failure::new(START, format!("{error}{cause}"))
         })?;
         let is_secret = |name: &String| recipe.credentials.contains(name);
-        child.keep_secret(setup::secrets_of_servers(self.opening.config.extra.get("mcpServers")).into_iter());
+        child.keep_secret(secrets.into_iter());
         child.keep_secret(variables.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.clone()));
-        Ok((child, variables))
+        Ok((child, Given { variables, servers }))
+    }
+
+    /// The MCP servers of the session, and what of them is nobody else's business.
+    fn servers(&self) -> Result<(Option<Value>, Vec<String>), Failure> {
+        let mut secrets = Vec::new();
+        let Some(mut servers) = self.opening.config.extra.get(servers::MEMBER).cloned() else {
+            return Ok((None, secrets));
+        };
+        let opened = servers::each_secret(&mut servers, |purpose, value| {
+            *value = self.kit.keys.open(&self.opening.tenant, purpose, value)?;
+            secrets.push(value.clone());
+            Ok(())
+        });
+        opened.map_err(|why: String| Failure::new(CONFIG, format!("{}: {why}", servers::MEMBER)))?;
+        Ok((Some(servers), secrets))
     }
 
     /// What is named for this session wins over what is named for all.
@@ -146,18 +171,13 @@ impl Starting {
     }
 
     /// Signs in where that is needed, and opens the session as it is to be.
-    async fn enter(
-        &self,
-        steps: &mut Steps,
-        introduction: &Introduction,
-        variables: &[(String, String)],
-    ) -> Result<Opened, Stopped> {
+    async fn enter(&self, steps: &mut Steps, introduction: &Introduction, given: &Given) -> Result<Opened, Stopped> {
         let mut is_signed_in = false;
         if let Some(way) = &self.kit.recipe.auth {
             self.sign_in(steps, introduction, way).await?;
             is_signed_in = true;
         }
-        let servers = setup::mcp_servers(self.opening.config.extra.get("mcpServers"), introduction.can);
+        let servers = servers::in_form(given.servers.as_ref(), introduction.can);
         let servers = servers.map_err(|why| Stopped::Failed(Failure::new(CONFIG, why)))?;
         let mut remembered = Remembered::recall(&self.opening.memory).await;
         loop {
@@ -182,7 +202,7 @@ impl Starting {
                     return Ok(Opened { session, remembered, lost, settings });
                 }
                 Err(error) if error.code == AUTH_REQUIRED && !is_signed_in => {
-                    let Some(way) = usable(&introduction.sign_ins, variables) else {
+                    let Some(way) = usable(&introduction.sign_ins, &given.variables) else {
                         return Err(Stopped::Failed(unauthenticated(&introduction.sign_ins, &error.words())));
                     };
                     self.sign_in(steps, introduction, &way.id).await?;

@@ -95,20 +95,17 @@ impl Presence {
         hall.options.tasks.spawn(async move {
             let mut sweep_at = clock.now() + SWEEP_MS;
             loop {
-                let stopping = tokio::select! {
-                    () = clock.until(clock.now() + WRITE_MS) => false,
-                    () = stop.cancelled() => true,
-                };
+                tokio::select! {
+                    () = clock.until(clock.now() + WRITE_MS) => {}
+                    () = stop.cancelled() => return,
+                }
                 let Some(shared) = Weak::upgrade(&weak) else { return };
                 let hall = Hall(shared);
                 if clock.now() >= sweep_at {
                     sweep_at = clock.now() + SWEEP_MS;
                     hall.presence.sweep(&hall);
                 }
-                hall.presence.write_down(&hall, stopping).await;
-                if stopping {
-                    return;
-                }
+                hall.presence.write_down(&hall, false).await;
             }
         });
     }
@@ -300,7 +297,7 @@ impl Presence {
         };
         let mut all = self.known.lock().expect("no holder of this lock panics");
         if all.len() >= MOST {
-            all.retain(|_, known| known.active || known.is_dirty(now));
+            all.retain(|_, known| known.active || known.is_dirty());
         }
         let known = all.entry(key).or_insert_with(|| Known {
             owner: who.owner(),
@@ -346,29 +343,29 @@ impl Presence {
                 }
             }
             // What is written down and not there need not be remembered.
-            all.retain(|_, known| {
-                known.active || known.is_dirty(now) || now < known.muted_until.max(known.checked_until)
-            });
+            all.retain(|_, known| known.active || known.is_dirty() || now < known.muted_until.max(known.checked_until));
         }
         for (account, thing, id, active_at) in silent {
             self.tell(hall, &account, thing, &id, (false, active_at), false);
         }
     }
 
-    /// Writes down what is worth it.
-    async fn write_down(&self, hall: &Hall, all_of_it: bool) {
+    /// Writes down what is worth it; at the end, all of it.
+    pub(super) async fn write_down(&self, hall: &Hall, all_of_it: bool) {
         let now = hall.options.clock.now();
-        let mut writes = Vec::new();
+        let (mut keys, mut writes) = (Vec::new(), Vec::new());
         {
             let mut all = self.known.lock().expect("no holder of this lock panics");
-            for ((_, thing, id), known) in all.iter_mut() {
+            for (key, known) in all.iter_mut() {
+                let (_, thing, id) = key;
                 let stands = (known.active, known.active_at);
-                let worth = known.is_dirty(now) || (all_of_it && known.written != Some(stands));
+                let worth = known.is_dirty() || (all_of_it && known.written != Some(stands));
                 if known.exists && worth {
                     known.written = Some(stands);
                     known.written_at = now;
                     let value = Written { active: known.active, active_at: known.active_at };
                     let value = serde_json::to_vec(&value).expect("a plain record");
+                    keys.push(key.clone());
                     writes.push(RecordWrite {
                         owner: known.owner.clone(),
                         kind: KIND.to_owned(),
@@ -380,10 +377,20 @@ impl Presence {
                 }
             }
         }
-        for chunk in writes.chunks(WRITES) {
+        for (keys, chunk) in keys.chunks(WRITES).zip(writes.chunks(WRITES)) {
             if let Err(error) = hall.gateway.records.write_as(chunk.to_vec(), Vec::new()).await {
-                // It is heard again soon, and then written down.
                 tracing::warn!(error = &error as &dyn std::error::Error, "happy: presence could not be written down");
+                self.write_again(keys);
+            }
+        }
+    }
+
+    /// What could not be written down is as if it never was, and so it is tried again.
+    fn write_again(&self, keys: &[Key]) {
+        let mut all = self.known.lock().expect("no holder of this lock panics");
+        for key in keys {
+            if let Some(known) = all.get_mut(key) {
+                known.written = None;
             }
         }
     }
@@ -395,7 +402,7 @@ impl Known {
     }
 
     /// Whether what is written is too far off.
-    fn is_dirty(&self, _: Millis) -> bool {
+    fn is_dirty(&self) -> bool {
         match self.written {
             None => self.active_at > 0,
             Some((active, at)) => active != self.active || self.active_at.abs_diff(at) > OFF_MS,

@@ -1,7 +1,7 @@
 //! What comes before the first prompt: what the agent can do, how to sign in, and its session.
 
 use rejoin_ports::agent::{AgentChoice, AgentOption, AgentSettings};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{has, take_list, take_text, text};
 
@@ -181,73 +181,6 @@ fn option(value: &Value) -> Option<AgentOption> {
     Some(AgentOption { id, name, description, category, value: current, values })
 }
 
-/// MCP servers as the session's configuration names them, in the protocol's form: a list as it is, or the map from names
-/// that most programs use. The error names what is wrong.
-pub(in crate::acp) fn mcp_servers(configured: Option<&Value>, can: Abilities) -> Result<Vec<Value>, String> {
-    let servers = match configured {
-        None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(Value::Array(servers)) => servers.clone(),
-        Some(Value::Object(named)) => {
-            let named = named.iter().map(|(name, server)| {
-                let mut server = super::members(server.clone());
-                server.insert("name".into(), name.as_str().into());
-                Value::Object(server)
-            });
-            named.collect()
-        }
-        Some(_) => return Err("mcpServers is neither a list nor an object".to_owned()),
-    };
-    servers.into_iter().map(|server| mcp_server(super::members(server), can)).collect()
-}
-
-fn mcp_server(mut from: Map<String, Value>, can: Abilities) -> Result<Value, String> {
-    let name = take_text(&mut from, "name").ok_or("an MCP server has no name")?;
-    let kind = take_text(&mut from, "type");
-    if let Some(url) = take_text(&mut from, "url") {
-        let kind = kind.unwrap_or_else(|| "http".to_owned());
-        let (known, able) = match kind.as_str() {
-            "sse" => (true, can.mcp_sse),
-            "http" | "streamable-http" => (true, can.mcp_http),
-            _ => (false, false),
-        };
-        if !known || !able {
-            return Err(format!("the agent takes no MCP servers over {kind}, such as {name}"));
-        }
-        let kind = if kind == "sse" { "sse" } else { "http" };
-        return Ok(json!({"type": kind, "name": name, "url": url, "headers": pairs(from.remove("headers"))}));
-    }
-    let command = take_text(&mut from, "command").ok_or_else(|| format!("MCP server {name} has no command"))?;
-    let args = take_list(&mut from, "args").unwrap_or_default();
-    Ok(json!({"name": name, "command": command, "args": args, "env": pairs(from.remove("env"))}))
-}
-
-/// What MCP servers are given that is nobody else's business: values of headers and variables.
-pub(in crate::acp) fn secrets_of_servers(configured: Option<&Value>) -> Vec<String> {
-    let servers: Vec<&Value> = match configured {
-        Some(Value::Array(servers)) => servers.iter().collect(),
-        Some(Value::Object(named)) => named.values().collect(),
-        _ => Vec::new(),
-    };
-    let values = servers.into_iter().flat_map(|server| ["headers", "env"].map(|member| server.get(member)));
-    let texts = values.flatten().flat_map(|given| match given {
-        Value::Object(members) => members.values().collect::<Vec<_>>(),
-        Value::Array(pairs) => pairs.iter().filter_map(|pair| pair.get("value")).collect(),
-        _ => Vec::new(),
-    });
-    texts.filter_map(|value| Some(value.as_str()?.to_owned())).collect()
-}
-
-/// `{"A": "b"}` as `[{"name": "A", "value": "b"}]`; what is a list already stays as it is.
-fn pairs(value: Option<Value>) -> Value {
-    match value {
-        Some(Value::Object(members)) => {
-            members.into_iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
-        }
-        Some(list @ Value::Array(_)) => list,
-        _ => json!([]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,24 +208,6 @@ mod tests {
         assert_eq!(read.sign_ins.len(), 2);
         assert_eq!(read.sign_ins[1].variables, ["A_KEY", "B_KEY"]);
         assert_eq!(Introduction::read(json!("nonsense")), Introduction::default());
-    }
-
-    #[test]
-    fn mcp_servers_may_be_named_either_way() {
-        let can = Abilities { mcp_http: true, ..Abilities::default() };
-        let map =
-            json!({"files": {"command": "mcp-files", "args": ["."], "env": {"A": "b"}}, "web": {"url": "http://w"}});
-        let list = json!([
-            {"name": "files", "command": "mcp-files", "args": ["."], "env": [{"name": "A", "value": "b"}]},
-            {"type": "http", "name": "web", "url": "http://w", "headers": []},
-        ]);
-        assert_eq!(Value::Array(mcp_servers(Some(&map), can).unwrap()), list);
-        assert_eq!(Value::Array(mcp_servers(Some(&list), can).unwrap()), list);
-        assert!(mcp_servers(Some(&map), Abilities::default()).unwrap_err().contains("web"));
-        assert!(mcp_servers(Some(&json!(["x"])), can).is_err() && mcp_servers(Some(&json!(1)), can).is_err());
-        assert_eq!(mcp_servers(None, can), Ok(Vec::new()));
-        assert_eq!(secrets_of_servers(Some(&map)), ["b"]);
-        assert_eq!(secrets_of_servers(Some(&list)), ["b"]);
     }
 
     #[test]
