@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use rejoin_ports::store::Durability;
 
-use crate::benches::{append, connect, fanout, idle, join, mix, relay, resume, sessions, stalled, start, stream};
+use crate::benches::{
+    agent, append, connect, fanout, idle, join, mix, relay, resume, sessions, stalled, start, stream, teller,
+};
 use crate::kernel;
 use crate::report::Report;
 use crate::room::Room;
@@ -70,6 +72,11 @@ enum Bench {
     Fanout(fanout::Fanout),
     /// Tokens shown in a second to one reader, and how long a word is on its way
     Stream(stream::Stream),
+    /// Words of an ACP agent behind the gateway, beside the same agent read directly
+    Agent(agent::Agent),
+    /// The agent of that bench
+    #[command(hide = true)]
+    Teller,
     /// Sessions created in a second, and how long one takes
     Sessions(sessions::Sessions),
     /// How long connecting and signing in takes
@@ -126,6 +133,8 @@ async fn one(bench: Bench, common: &Common, report: &mut Report) -> anyhow::Resu
         Bench::Append(bench) => append::run(bench, common, report).await,
         Bench::Fanout(bench) => fanout::run(bench, common, report).await,
         Bench::Stream(bench) => stream::run(bench, common, report).await,
+        Bench::Agent(bench) => agent::run(bench, common, report).await,
+        Bench::Teller => tokio::task::block_in_place(teller::run),
         Bench::Sessions(bench) => sessions::run(bench, common, report).await,
         Bench::Connect(bench) => connect::run(bench, common, report).await,
         Bench::Start(bench) => start::run(bench, common, report).await,
@@ -148,6 +157,7 @@ async fn all(common: &Common, report: &mut Report) -> anyhow::Result<()> {
         Bench::Fanout(usual::<fanout::Fanout>()?.over_diminuendo()),
         Bench::Connect(usual()?),
         Bench::Stream(usual()?),
+        Bench::Agent(usual()?),
         Bench::Sessions(usual()?),
         Bench::Start(usual()?),
         Bench::Join(usual()?),

@@ -65,6 +65,7 @@ pub(crate) struct Recipe {
     log: PathBuf,
     listen: SocketAddr,
     key: Option<String>,
+    config: Option<PathBuf>,
 }
 
 /// How long a start took.
@@ -88,10 +89,14 @@ impl Gateway {
 
     /// One of our own: for benches that kill it, or that must know its folder.
     pub(crate) async fn own(common: &Common, room: &Room, why: &str) -> anyhow::Result<Gateway> {
+        Gateway::own_as(common, Recipe::new(common, room), why).await
+    }
+    /// The same, started in a way of its own.
+    pub(crate) async fn own_as(common: &Common, recipe: Recipe, why: &str) -> anyhow::Result<Gateway> {
         if common.url.is_some() {
             bail!("this bench {why}, so it starts a gateway of its own: leave --url away");
         }
-        Ok(Recipe::new(common, room).start().await?.0)
+        Ok(recipe.start().await?.0)
     }
 
     pub(crate) async fn http(&self) -> anyhow::Result<Http> {
@@ -145,7 +150,13 @@ impl Recipe {
             log: room.join("gateway.log"),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             key: None,
+            config: None,
         }
+    }
+
+    /// With a configuration of its own.
+    pub(crate) fn configured(self, config: PathBuf) -> Recipe {
+        Recipe { config: Some(config), ..self }
     }
 
     /// Starts a gateway and waits until it says that it is ready.
@@ -157,6 +168,7 @@ impl Recipe {
             .args(["--listen", &self.listen.to_string()])
             .arg("--data")
             .arg(&self.data)
+            .args(self.config.iter().flat_map(|file| ["--config".as_ref(), file.as_os_str()]))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

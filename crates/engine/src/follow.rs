@@ -57,13 +57,19 @@ impl Follow for Engine {
         if head.catch_up(after) == CatchUp::Snapshot {
             return Ok((None, position));
         }
-        let page = self.inner.store.read(session, after.seq, LARGEST_PAGE).await?;
+        // What was committed a moment ago need not be read.
+        let fresh = follower.state().fresh(after.seq);
+        let batch = match fresh {
+            Some(batch) => batch,
+            None => self.inner.store.read(session, after.seq, LARGEST_PAGE).await?.batch,
+        };
         let most = most.min(PAGE_EVENTS);
-        if page.batch.len() <= most {
-            return Ok((Some(page.batch), position));
+        let first = batch.behind(after.seq);
+        if first == 0 && batch.len() <= most {
+            return Ok((Some(batch), position));
         }
-        let end: usize = page.batch.iter().take(most).map(|(_, line)| line.len() + 1).sum();
-        let lines = page.batch.lines().slice(..end);
+        let length = |lines: usize| -> usize { batch.iter().take(lines).map(|(_, line)| line.len() + 1).sum() };
+        let lines = batch.lines().slice(length(first)..length(first + most));
         let batch = Batch::read(session.clone(), head.epoch, lines).expect("whole lines of a batch are a batch");
         Ok((Some(Arc::new(batch)), position))
     }
@@ -112,8 +118,9 @@ impl Follow for Engine {
     async fn fed(&self, identity: &Identity, scope: Scope, after: u64) -> Result<(), Failure> {
         let owner = scope.owner(identity);
         let mut feed = self.inner.followers.watch_feed(owner.clone());
-        // It may have grown before we watched.
-        if self.inner.store.feed(&owner, after, 1).await?.newest > after {
+        let told = *feed.borrow_and_update();
+        // It may have grown before anybody watched; afterwards nothing is kept that is not told of.
+        if told > after || (told == 0 && self.inner.store.feed(&owner, after, 1).await?.newest > after) {
             return Ok(());
         }
         tokio::select! {
@@ -135,7 +142,7 @@ impl Engine {
     }
 
     /// The same, if it is followed already: then nobody else has to be asked.
-    fn known(&self, identity: &Identity, session: &SessionId) -> Result<Option<Arc<Follower>>, Failure> {
+    pub(crate) fn known(&self, identity: &Identity, session: &SessionId) -> Result<Option<Arc<Follower>>, Failure> {
         let Some(follower) = self.inner.followers.loaded(session) else { return Ok(None) };
         match follower.state().header() {
             None => Ok(None),

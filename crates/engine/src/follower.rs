@@ -337,6 +337,15 @@ impl State {
         self.fold.as_ref().map(|fold| &fold.header).filter(|_| !self.deleted)
     }
 
+    /// The batch of the ring with the first event behind this number, if it is there.
+    pub(crate) fn fresh(&self, after: u64) -> Option<Arc<Batch>> {
+        if self.deleted || after < self.floor {
+            return None;
+        }
+        let at = self.ring.partition_point(|batch| batch.last().map_or(0, Seq::get) <= after);
+        self.ring.get(at).cloned()
+    }
+
     /// The fold of everything there is.
     pub(crate) fn fold(&mut self) -> Arc<Session> {
         let shared = self.fold.as_mut().expect("loaded before anybody sees it");

@@ -14,14 +14,15 @@ mod members;
 mod owner_key;
 mod principals;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use rejoin_core::id::{TenantId, UserId};
 use rejoin_core::position::Millis;
 use rejoin_core::who::{Identity, Role};
 use rejoin_ports::clock::Clock;
-use rejoin_ports::sign_in::{Carrier, NotSignedIn, SignIn, SignedIn, Standing};
+use rejoin_ports::sign_in::{Account, Carrier, NotSignedIn, SignIn, SignedIn, Standing};
 use rejoin_ports::store::{CommitError, Store, StoreError};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -48,6 +49,8 @@ pub struct Gate {
     shelf: Shelf,
     clock: Arc<dyn Clock>,
     principals: Principals,
+    /// Accounts that were asked for, by their ids. They never change.
+    accounts: Mutex<HashMap<String, Account>>,
     attempts: Attempts,
     jwt: Option<Jwt>,
     dev: Option<Developer>,
@@ -78,6 +81,7 @@ impl Gate {
             shelf: Shelf::new(store),
             clock,
             principals: Principals::default(),
+            accounts: Mutex::default(),
             attempts: Attempts::default(),
             jwt: jwt.map(Jwt::new),
             dev: dev.then(|| Developer { identity: developer(), standing: watch::Sender::new(Standing::Good) }),

@@ -1,5 +1,6 @@
 //! One module for each bench.
 
+pub(crate) mod agent;
 pub(crate) mod append;
 pub(crate) mod connect;
 pub(crate) mod fanout;
@@ -13,3 +14,4 @@ pub(crate) mod sessions;
 pub(crate) mod stalled;
 pub(crate) mod start;
 pub(crate) mod stream;
+pub(crate) mod teller;

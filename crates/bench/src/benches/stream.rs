@@ -52,7 +52,7 @@ pub(crate) async fn run(bench: Stream, common: &Common, report: &mut Report) -> 
 }
 
 /// Prompts, and hears the turn to its end.
-async fn turn(
+pub(super) async fn turn(
     http: &mut Http,
     session: &str,
     text: &str,

@@ -63,6 +63,15 @@ pub(super) enum What {
     Broken(String),
 }
 
+impl Heard {
+    fn told(self) -> Result<Message, Lost> {
+        match self.what {
+            What::Message(message) => Ok(message),
+            What::Broken(why) => Err(Lost::Broken(why)),
+        }
+    }
+}
+
 /// The agent is gone, or as good as gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Lost {
@@ -127,17 +136,18 @@ impl Child {
             };
             tokio::select! {
                 biased;
-                heard = self.heard.recv() => return match heard.map(|heard| heard.what) {
-                    Some(What::Message(message)) => Ok(message),
-                    Some(What::Broken(why)) => Err(Lost::Broken(why)),
-                    None => Err(Lost::Exited),
-                },
+                heard = self.heard.recv() => return heard.map_or(Err(Lost::Exited), Heard::told),
                 drained = exited => match drained {
                     Some(until) => self.drained = Some(until),
                     None => return Err(Lost::Exited),
                 },
             }
         }
+    }
+
+    /// What has come already, without waiting.
+    pub(super) fn ready(&mut self) -> Option<Result<Message, Lost>> {
+        self.heard.try_recv().ok().map(Heard::told)
     }
 
     /// Whether it has exited already, heard or not.

@@ -39,6 +39,9 @@ const FAREWELL: Duration = Duration::from_secs(8);
 /// Requests of the agent that are worked on at a time: files to be read, commands to be waited for.
 const MOST_WORKS: usize = 64;
 
+/// Bytes of text that are heard in one go, when they have come already.
+const GULP: usize = 4 << 10;
+
 /// What every agent of a kind has in common.
 #[derive(Clone)]
 pub(super) struct Kit {
@@ -200,7 +203,10 @@ impl Life {
                     tracing::info!(session.id = %self.opening.session, %failure, "an agent is gone between turns");
                 }
             }
-            Step::Heard(Ok(message)) => self.heard(message).await,
+            Step::Heard(Ok(message)) => {
+                self.heard(message).await;
+                self.hear_on().await;
+            }
             Step::Heard(Err(lost)) => self.lose(lost),
         }
     }
@@ -238,9 +244,18 @@ impl Life {
         self.outbox.push_back(FromAgent { turn: None, happening: Happening::Life { status, detail } });
     }
 
+    /// Text behind text is told as one.
     fn say_all(&mut self, turn: &TurnId, happenings: Vec<Happening>) {
-        let said = |happening| FromAgent { turn: Some(turn.clone()), happening };
-        self.outbox.extend(happenings.into_iter().map(said));
+        for happening in happenings {
+            let before = self.outbox.back_mut().filter(|before| before.turn.as_ref() == Some(turn));
+            match (before.map(|before| &mut before.happening), happening) {
+                (Some(Happening::Text(before)), Happening::Text(text)) if before.len() < GULP => before.push_str(&text),
+                (Some(Happening::Thinking(before)), Happening::Thinking(text)) if before.len() < GULP => {
+                    before.push_str(&text);
+                }
+                (_, happening) => self.outbox.push_back(FromAgent { turn: Some(turn.clone()), happening }),
+            }
+        }
     }
 }
 

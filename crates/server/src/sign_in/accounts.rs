@@ -11,7 +11,7 @@ use rejoin_ports::store::{Claim, CommitError, Expect, Owner, StoreError, Work};
 use serde::{Deserialize, Serialize};
 
 use super::members::{MemberRecord, member_write};
-use super::principals::{Bound, Principal, Stale};
+use super::principals::{Bound, MOST_REMEMBERED, Principal, Stale};
 use super::{Gate, MOST_TRIES, unavailable};
 use crate::shelf::put;
 
@@ -33,14 +33,24 @@ struct AccountRecord {
 
 impl Gate {
     async fn read_account(&self, id: &str) -> Result<Option<Account>, StoreError> {
+        if let Some(known) = self.accounts.lock().expect("no holder of this lock panics").get(id) {
+            return Ok(Some(known.clone()));
+        }
         let kept = self.shelf.get::<AccountRecord>(&Owner::Gateway, KIND, id).await?;
-        Ok(kept.value.map(|record| Account {
+        let Some(record) = kept.value else { return Ok(None) };
+        let account = Account {
             id: id.to_owned(),
             subject: record.subject,
             tenant: record.tenant,
             user: record.user,
             created_at: record.created_at,
-        }))
+        };
+        let mut known = self.accounts.lock().expect("no holder of this lock panics");
+        if known.len() >= MOST_REMEMBERED {
+            known.clear(); // those who are still there are read once more
+        }
+        known.insert(id.to_owned(), account.clone());
+        Ok(Some(account))
     }
 
     async fn account_of(&self, kind: &str, subject: &str) -> Result<Option<Account>, StoreError> {
@@ -62,6 +72,9 @@ impl Gate {
     }
 
     async fn enter_as(&self, tenant: &TenantId, user: &UserId, bound: Bound) -> Result<SignedIn, NotSignedIn> {
+        if let Some(signed_in) = self.principals.person(tenant, user, bound) {
+            return Ok(signed_in);
+        }
         for _ in 0..MOST_TRIES {
             let seen = self.principals.changes();
             let kept = self.member(tenant, user).await.map_err(unavailable)?;

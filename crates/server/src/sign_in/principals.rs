@@ -230,6 +230,12 @@ impl Principals {
         Ok(principal.signed_in(None))
     }
 
+    /// The same, if they were read before.
+    pub(crate) fn person(&self, tenant: &TenantId, user: &UserId, bound: Bound) -> Option<SignedIn> {
+        let person = (tenant.clone(), user.clone(), bound);
+        self.inner().people.get(&person).map(|principal| principal.signed_in(None))
+    }
+
     pub(crate) fn key_revoked(&self, id: &str) {
         let mut inner = self.inner();
         inner.changes += 1;

@@ -539,7 +539,8 @@ async fn events_of_one_socket_are_done_in_their_order() {
     let first = number(&updates[0].arg, "seq");
     let seqs: Vec<_> = updates.iter().map(|event| number(&event.arg, "seq")).collect();
     assert_eq!(seqs, (first..first + 90).collect::<Vec<_>>(), "without a hole");
-    assert_eq!(kinds(&heard).iter().filter(|kind| **kind == "activity").count(), 30);
+    // Of heartbeats that nobody has heard yet, the newest is enough.
+    assert!(kinds(&heard).iter().filter(|kind| **kind == "activity").count() <= 30);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,10 @@
 //! What happened to the things of an account, told to those of its sockets that care.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{Avatar, Message, Millis, Versioned};
 
@@ -14,6 +17,41 @@ pub struct Update {
     pub seq: u64,
     pub body: Body,
     pub created_at: Millis,
+}
+
+impl Update {
+    /// Reads one. Messages, of which many come, are read without the detour that telling bodies apart takes.
+    pub fn read(text: &str) -> serde_json::Result<Update> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Unread<'a> {
+            id: String,
+            seq: u64,
+            #[serde(borrow)]
+            body: &'a RawValue,
+            created_at: Millis,
+        }
+        #[derive(Deserialize)]
+        struct Kind<'a> {
+            #[serde(borrow)]
+            t: Cow<'a, str>,
+        }
+        #[derive(Deserialize)]
+        struct NewMessage {
+            sid: String,
+            message: Message,
+        }
+        let Unread { id, seq, body, created_at } = serde_json::from_str(text)?;
+        let body = body.get();
+        let body = match serde_json::from_str::<Kind<'_>>(body) {
+            Ok(kind) if kind.t == "new-message" => {
+                let NewMessage { sid, message } = serde_json::from_str(body)?;
+                Body::NewMessage { sid, message }
+            }
+            _ => serde_json::from_str(body)?,
+        };
+        Ok(Update { id, seq, body, created_at })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -61,7 +61,7 @@ pub(super) async fn listen(shared: Arc<Shared>, mut heard: mpsc::Receiver<Heard>
 }
 
 fn update(shared: &Shared, data: &str) {
-    match serde_json::from_str::<Update>(data).map(|update| update.body) {
+    match Update::read(data).map(|update| update.body) {
         Ok(Body::NewMessage { sid, message }) => {
             if sid == shared.id {
                 shared.inlet.message(message);

@@ -84,7 +84,7 @@ async fn take(shared: &Shared, heard: Heard) {
             shared.news.close();
             shared.stop.cancel();
         }
-        Heard::Event { name, data, .. } if name == "update" => match serde_json::from_str::<Update>(&data) {
+        Heard::Event { name, data, .. } if name == "update" => match Update::read(&data) {
             Ok(update) => {
                 if let Body::NewMessage { sid, message } = &update.body {
                     shared.follows.message(sid, message);
