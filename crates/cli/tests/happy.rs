@@ -5,10 +5,13 @@ mod shared;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rejoin_sdk::happy::payload::{Ev, Message};
+use rejoin_sdk::happy::payload::{AgentContent, AgentMessage, Ev, Message, Metadata};
 use rejoin_sdk::happy::seal::{AccountSecret, Link};
-use rejoin_sdk::happy::{Account, AskStatus, Followed, OpenedSession, Options, SessionMessages, UserClient};
-use serde_json::Value;
+use rejoin_sdk::happy::{
+    Account, AskStatus, Followed, NewSession, OpenedSession, Options, SessionClient, SessionMessages, SessionNews,
+    SessionOptions, UserClient,
+};
+use serde_json::{Value, json};
 use shared::{Gateway, lines};
 use tokio::time::{interval, timeout};
 
@@ -164,4 +167,64 @@ async fn a_phone_hears_each_thing_once_however_often_the_gateway_is_killed() {
     };
     let places: Vec<_> = heard.iter().map(place).collect();
     assert!(places.is_sorted_by(|one, next| one < next), "{places:?}");
+}
+
+/// The numbers that one writer's messages carry, in the order in which they were heard.
+fn numbers_of(heard: &[Message], writer: &str) -> Vec<u64> {
+    let number = |message: &Message| {
+        let Message::Agent(AgentMessage { content: AgentContent::Codex { data }, .. }) = message else { return None };
+        (data["writer"] == writer).then(|| data["number"].as_u64())?
+    };
+    heard.iter().filter_map(number).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_writers_say_in_a_burst_arrives_once_and_in_order_however_often_the_gateway_is_killed() {
+    const EACH: u64 = 2_000;
+    /// This one does not fit through a socket.
+    const LARGE: u64 = 700;
+    let mut gateway = Gateway::start();
+    let phone = Phone::new(&gateway).await;
+    let session = phone.account.create_session(&NewSession::new(Metadata::default())).await.unwrap();
+    let writer = || phone.account.session_client(&session, SessionOptions::default()).unwrap();
+    let (ann, bob) = (writer(), writer());
+    let mut bob_hears = bob.news();
+    let says = async |client: SessionClient, name: &'static str| {
+        for number in 0..EACH {
+            client.outbox_room().await;
+            let padding = if number == LARGE { "x".repeat(1_200_000) } else { String::new() };
+            client.send_codex_message(json!({ "writer": name, "number": number, "padding": padding })).unwrap();
+        }
+        client.flush_within(PATIENCE).await.unwrap();
+    };
+    let speaking = [tokio::spawn(says(ann.clone(), "ann")), tokio::spawn(says(bob.clone(), "bob"))];
+    let (mut chat, mut heard) = (phone.user.follow(&session, 0), Vec::new());
+    for round in 1..=3 {
+        hears(&mut chat, &mut heard, |heard| heard.len() >= round * 600).await;
+        gateway.kill();
+        gateway.start_again();
+    }
+    for writer in speaking {
+        writer.await.unwrap();
+    }
+    hears(&mut chat, &mut heard, |heard| heard.len() as u64 == EACH * 2).await;
+    let seqs: Vec<u64> = heard.iter().map(|followed| followed.seq).collect();
+    assert_eq!(seqs, (1..=EACH * 2).collect::<Vec<_>>());
+    let heard: Vec<Message> = heard.into_iter().map(|followed| followed.message.expect("it can be opened")).collect();
+    let all: Vec<u64> = (0..EACH).collect();
+    assert_eq!(numbers_of(&heard, "ann"), all);
+    assert_eq!(numbers_of(&heard, "bob"), all);
+
+    // Each of the two hears the other, and not itself.
+    let mut others = Vec::new();
+    let wait = async {
+        while others.len() as u64 != EACH {
+            if let Some(SessionNews::Message { message, .. }) = bob_hears.next().await {
+                others.push(*message);
+            }
+        }
+    };
+    timeout(PATIENCE, wait).await.expect("bob hears all of it");
+    assert_eq!(numbers_of(&others, "ann"), all);
+    soon(async || (bob.cursor() == EACH * 2).then_some(())).await;
 }

@@ -115,6 +115,14 @@ impl Follow for Engine {
         Ok((Some(page.items.into_iter().map(line).collect()), position))
     }
 
+    async fn fed_to(&self, identity: &Identity, scope: Scope) -> Result<u64, Failure> {
+        let owner = scope.owner(identity);
+        match self.inner.followers.fed_to(&owner) {
+            Some(newest) => Ok(newest),
+            None => Ok(self.inner.store.feed(&owner, 0, 1).await?.newest),
+        }
+    }
+
     async fn fed(&self, identity: &Identity, scope: Scope, after: u64) -> Result<(), Failure> {
         let owner = scope.owner(identity);
         let mut feed = self.inner.followers.watch_feed(owner.clone());

@@ -145,6 +145,12 @@ impl Followers {
         }
     }
 
+    /// The newest number of a feed, if it has grown since somebody watches it.
+    pub(crate) fn fed_to(&self, owner: &FeedOwner) -> Option<u64> {
+        let newest = *self.feeds.lock().expect("never poisoned").get(owner)?.borrow();
+        (newest > 0).then_some(newest)
+    }
+
     /// Tells when an owner's feed grows.
     pub(crate) fn watch_feed(&self, owner: FeedOwner) -> watch::Receiver<u64> {
         let mut feeds = self.feeds.lock().expect("never poisoned");

@@ -4,6 +4,7 @@
 //! of it. Whatever leaves the owner (answers, orders for the agent) leaves after the commit.
 
 mod decide;
+mod names;
 mod receipts;
 mod sealing;
 

@@ -316,6 +316,10 @@ pub trait Follow: Send + Sync + 'static {
         after: Heard,
         most: usize,
     ) -> Result<(Option<Vec<FeedLine>>, Position), Failure>;
+    /// How far the feed has come: everything that was kept until now stands in it with a number up to this one.
+    async fn fed_to(&self, identity: &Identity, scope: Scope) -> Result<u64, Failure> {
+        self.feed(identity, scope, Heard::NOTHING, 1).await.map(|(_, position)| position.seq)
+    }
     /// Returns when the feed has something behind `after`.
     async fn fed(&self, identity: &Identity, scope: Scope, after: u64) -> Result<(), Failure>;
 }

@@ -1,6 +1,9 @@
 //! Sealed messages on their way from a session's client to a person's: how many in a second, how long one takes, and how long a
 //! call takes there and back. Both clients are our own, and open and seal everything.
 
+mod idle;
+mod paging;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -39,6 +42,12 @@ pub(crate) struct Relay {
     /// Calls made one after the other
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     calls: u64,
+    /// Clients that are connected and only say that they are there
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=20_000))]
+    idle: u64,
+    /// MiB of stored messages that are read by pages
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=2_000))]
+    paged: u64,
 }
 
 pub(crate) async fn run(bench: Relay, common: &Common, report: &mut Report) -> anyhow::Result<()> {
@@ -46,6 +55,8 @@ pub(crate) async fn run(bench: Relay, common: &Common, report: &mut Report) -> a
     let gateway = Gateway::of(common, &room).await?;
     let options = Options::new(&format!("http://{}/happy", gateway.door.address))?;
     let account = Account::sign_in(&options, &AccountSecret::random()).await?;
+    // First, while the gateway has done nothing else.
+    idle::run(&account, &gateway, bench.idle, report).await?;
     let folder = room.path().to_string_lossy().into_owned();
     let metadata = Metadata { path: folder, host: "bench".into(), ..Metadata::default() };
     let session = account.create_session(&NewSession::new(metadata)).await?;
@@ -76,6 +87,7 @@ pub(crate) async fn run(bench: Relay, common: &Common, report: &mut Report) -> a
 
     agent.close();
     phone.close();
+    paging::run(&account, bench.paged, report).await?;
     gateway.stop().await.context("ending the gateway")?;
     Ok(())
 }

@@ -8,7 +8,7 @@ mod engine;
 mod message;
 pub mod payload;
 
-pub use build::{ack, connect, connect_error, connected, disconnect, event};
+pub use build::{CONFIRMED, ack, connect, connect_error, connected, disconnect, event};
 pub use engine::{Engine, Open, PROBE};
 pub use message::{Body, Message};
 

@@ -108,7 +108,7 @@ fn packets_are_built_as_libraries_expect_them() {
     );
     assert_eq!(packet::ack("/happy", 12, "x").unwrap(), r#"43/happy,12["x"]"#);
     assert_eq!(packet::connect("/", &json!({ "token": "t" })).unwrap(), r#"40{"token":"t"}"#);
-    assert_eq!(packet::connected("/happy", "abc"), r#"40/happy,{"sid":"abc"}"#);
+    assert_eq!(packet::connected("/happy", "abc", &[]), r#"40/happy,{"sid":"abc"}"#);
     assert_eq!(packet::connect_error("/", "Invalid namespace"), r#"44{"message":"Invalid namespace"}"#);
     assert_eq!((&*packet::disconnect("/"), &*packet::disconnect("/happy")), ("41", "41/happy,"));
 }

@@ -99,8 +99,12 @@ impl Connection {
                     Err(Some((close::SIGNED_OUT, "the sign-in is over")))
                 }
                 Woken::Stopping => {
-                    self.push(text(&Told::Stopping(true)));
-                    Err(Some((close::STOPPING, "the gateway is stopping")))
+                    // How it ended is told before we part: terminals end first when the gateway stops.
+                    self.gather_ready();
+                    Err(Some(self.parting.unwrap_or_else(|| {
+                        self.push(text(&Told::Stopping(true)));
+                        (close::STOPPING, "the gateway is stopping")
+                    })))
                 }
                 Woken::Written(Ok(())) => Ok(()),
                 Woken::Written(Err(error)) => {
@@ -205,6 +209,10 @@ impl Connection {
     /// Takes a piece, and with it what is there already, for one write.
     fn gather(&mut self, first: Option<TerminalPiece>) {
         self.show(first);
+        self.gather_ready();
+    }
+
+    fn gather_ready(&mut self) {
         while self.parting.is_none() && self.writing.waiting() < GATHERED_BYTES {
             let Some(next) = self.viewer.next().now_or_never() else {
                 break;

@@ -14,7 +14,7 @@ use rejoin_core::who::{Author, Identity};
 use super::{Caller, Failure};
 
 /// How many messages are sealed at once, and how many bytes they may have together: they are one append.
-pub const MOST_SEALED_AT_ONCE: usize = 128;
+pub const MOST_SEALED_AT_ONCE: usize = 256;
 pub const LARGEST_SEALING: usize = 32 << 20;
 /// The most messages in one page.
 pub const MOST_SEALED_IN_PAGE: usize = 1_000;

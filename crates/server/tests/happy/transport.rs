@@ -663,3 +663,32 @@ async fn who_polls_late_gets_everything_in_its_order_or_can_fetch_it() {
     assert_eq!(seen.len() + missed.len(), LATE_MESSAGES as usize);
     assert_eq!(closed, !missed.is_empty(), "who was not cut off got everything");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_is_told_what_is_confirmed_and_nobody_else_hears_of_it() {
+    let gateway = Gateway::start().await;
+    let account = gateway.account().await;
+    for (wants, told) in [(json!(true), Some(json!(["message"]))), (json!("yes"), None), (json!(null), None)] {
+        let mut wire = dial(&account.door).await;
+        wire.sends(&format!("40{}", json!({ "token": account.token, "confirmed": wants }))).await;
+        let joined = wire.packet().await;
+        let body: Value = serde_json::from_str(joined.strip_prefix("40").expect("it may join")).expect("JSON");
+        assert_eq!(body.get("confirmed").cloned(), told, "{joined}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_asks_for_an_answer_gets_its_place_once_it_is_kept() {
+    let gateway = Gateway::start().await;
+    let account = gateway.account().await;
+    let session = account.creates().await;
+    let mut agent = account.session(&session).await;
+    let message = |local: &str| json!({ "sid": session, "message": "YQ==", "localId": local });
+    let (first, second) = (agent.calls("message", message("a")).await, agent.calls("message", message("b")).await);
+    let (first, second) = (agent.ack(first).await, agent.ack(second).await);
+    assert_eq!((&first["seq"], &first["localId"], &second["seq"]), (&json!(1), &json!("a"), &json!(2)));
+    let again = agent.calls("message", message("a")).await;
+    assert_eq!(agent.ack(again).await, first, "what is sent again is where it was");
+    let kept = account.messages_after(&session, 0).await;
+    assert_eq!(kept.iter().map(|message| &message["id"]).collect::<Vec<_>>(), [&first["id"], &second["id"]]);
+}

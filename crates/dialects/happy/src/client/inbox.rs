@@ -5,7 +5,7 @@
 //! time costs nothing but that: what does not fit is dropped here and read again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,8 +17,9 @@ use super::backoff::Backoff;
 use super::{Api, Error};
 use crate::wire::Message;
 
-/// Live messages that wait to be handed on.
-const WAITING: usize = 256;
+/// Live messages that wait to be handed on, and about how many bytes of them.
+const WAITING: usize = 2_048;
+const WAITING_BYTES: usize = 4 << 20;
 /// Messages of one page; fewer once a page was too large.
 const PAGE: u32 = 100;
 /// The wait before a second attempt at reading; it doubles.
@@ -44,10 +45,13 @@ struct Shared {
     /// Something is on the server that did not come this way.
     is_behind: AtomicBool,
     woken: Notify,
+    waiting_bytes: AtomicUsize,
 }
 
 enum Arrival<T> {
     Message(Message),
+    /// From one number to another.
+    Own(u64, u64),
     Other(T),
 }
 
@@ -70,7 +74,19 @@ impl<T> Clone for Inlet<T> {
 
 impl<T> Inlet<T> {
     pub(super) fn message(&self, message: Message) {
-        if self.arrivals.try_send(Arrival::Message(message)).is_err() {
+        let bytes = message.content.c.len();
+        // A large one may wait, if it waits alone.
+        let before = self.shared.waiting_bytes.fetch_add(bytes, Ordering::AcqRel);
+        let fits = before == 0 || before + bytes <= WAITING_BYTES;
+        if !fits || self.arrivals.try_send(Arrival::Message(message)).is_err() {
+            self.shared.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
+            self.catch_up();
+        }
+    }
+
+    /// Messages with these numbers are our own, and are not told here.
+    pub(super) fn own(&self, first: u64, last: u64) {
+        if self.arrivals.try_send(Arrival::Own(first, last)).is_err() {
             self.catch_up();
         }
     }
@@ -100,8 +116,12 @@ impl<T: Send + 'static, H: Hand<T>> Inbox<T, H> {
         is_old: Arc<AtomicBool>,
     ) -> (Inlet<T>, Inbox<T, H>) {
         let (arrivals, arrivals_out) = mpsc::channel(WAITING);
-        let shared =
-            Arc::new(Shared { seen: AtomicU64::new(after), is_behind: AtomicBool::new(false), woken: Notify::new() });
+        let shared = Arc::new(Shared {
+            seen: AtomicU64::new(after),
+            is_behind: AtomicBool::new(false),
+            woken: Notify::new(),
+            waiting_bytes: AtomicUsize::new(0),
+        });
         let inbox = Inbox {
             api,
             session: session.to_owned(),
@@ -145,7 +165,11 @@ impl<T: Send + 'static, H: Hand<T>> Inbox<T, H> {
                 () = shared.woken.notified() => {}
                 arrival = self.arrivals.recv() => match arrival {
                     None => return,
-                    Some(Arrival::Message(message)) => self.live(message).await,
+                    Some(Arrival::Message(message)) => {
+                        self.shared.waiting_bytes.fetch_sub(message.content.c.len(), Ordering::AcqRel);
+                        self.live(message).await;
+                    }
+                    Some(Arrival::Own(first, last)) => self.own(first, last),
                     Some(Arrival::Other(other)) => self.hand.other(other).await,
                 }
             }
@@ -159,6 +183,15 @@ impl<T: Send + 'static, H: Hand<T>> Inbox<T, H> {
             seq if seq <= seen => {} // it was read before it came
             _ if is_next => self.hand_on(message).await,
             _ => self.shared.is_behind.store(true, Ordering::Release),
+        }
+    }
+
+    fn own(&mut self, first: u64, last: u64) {
+        let seen = self.seen();
+        if first <= seen + 1 {
+            self.shared.seen.store(seen.max(last), Ordering::Release);
+        } else {
+            self.shared.is_behind.store(true, Ordering::Release); // others have said something before
         }
     }
 

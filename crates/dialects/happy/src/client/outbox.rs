@@ -1,5 +1,6 @@
 //! Messages on their way: kept in order until the server has confirmed them, and if wanted beyond the end of the process.
 
+mod confirmed;
 mod file;
 mod flush;
 mod sent;
@@ -216,6 +217,20 @@ impl Outbox {
             }
             self.0.filled.notified().await;
         }
+    }
+
+    /// Messages behind so many of the oldest, up to so many.
+    fn behind(&self, count: usize, most: usize) -> Vec<Arc<NewMessage>> {
+        let state = self.state();
+        if state.end.is_some() {
+            return Vec::new();
+        }
+        state.items.iter().skip(count).take(most).map(|item| item.message.clone()).collect()
+    }
+
+    /// Returns when messages were added, or there will be no more.
+    async fn grown(&self) {
+        self.0.filled.notified().await;
     }
 
     /// The oldest messages are settled, each with its outcome.

@@ -111,6 +111,7 @@ impl SessionClient {
             api: api.clone(),
             socket: socket.clone(),
             session: id.to_owned(),
+            inlet: inlet.clone(),
             is_old,
             stop: stop.clone(),
         };

@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Error, Options};
 use crate::packet::{self, Body, Engine, Message};
+pub(super) use calls::Answer;
 use calls::Calls;
 use pump::Pump;
 
@@ -79,6 +81,8 @@ struct State {
     /// Counts connections.
     epoch: u64,
     max_payload: usize,
+    /// The server confirms messages once it has kept them.
+    confirms: bool,
 }
 
 /// Our end of the connection. Cheap to clone; it lives until it is closed.
@@ -104,7 +108,7 @@ impl Socket {
     pub(super) fn open(options: &Options, token: &str, scope: &Scope) -> (Socket, mpsc::Receiver<Heard>) {
         let (outgoing, outgoing_out) = mpsc::channel(OUTGOING);
         let (heard, heard_out) = mpsc::channel(HEARD);
-        let state = State { status: Status::Connecting, epoch: 0, max_payload: USUAL_PAYLOAD };
+        let state = State { status: Status::Connecting, epoch: 0, max_payload: USUAL_PAYLOAD, confirms: false };
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             options: options.clone(),
@@ -181,6 +185,24 @@ impl Socket {
         timeout(patience, answer).await.unwrap_or(Err(Error::Timeout(doing)))
     }
 
+    /// The number of a connection whose server confirms messages, if there is one now.
+    pub(super) fn confirming(&self) -> Option<u64> {
+        let state = self.0.state.borrow();
+        state.usable().ok().filter(|_| state.confirms)
+    }
+
+    /// Sends an event over this connection and no other. Its answer may be waited for later, behind those of others.
+    pub(super) async fn ask(&self, epoch: u64, name: &str, data: &impl Serialize) -> Result<Answer, Error> {
+        let (id, answer) = self.0.calls.expect()?;
+        // Whoever clears the calls of a lost connection has raised the number before.
+        if self.0.state.borrow().usable()? != epoch {
+            return Err(Error::NotConnected);
+        }
+        let packet = packet::event(self.namespace(), Some(id), name, data).map_err(|_| Error::Unreadable("event"))?;
+        self.send(epoch, self.fits("event", packet)?).await?;
+        Ok(answer)
+    }
+
     /// Answers an event. Nobody waits for the answer once the connection is lost.
     pub(super) async fn answer(&self, reply: Reply, value: &str) -> Result<(), Error> {
         let packet = packet::ack(self.namespace(), reply.id, value).map_err(|_| Error::Unreadable("answer"))?;
@@ -237,7 +259,7 @@ impl State {
 
 impl Scope {
     fn auth(&self, token: &str, label: &str) -> Value {
-        let mut auth = json!({ "token": token, "happyClient": label });
+        let mut auth = json!({ "token": token, "happyClient": label, packet::CONFIRMED: true });
         match self {
             Scope::User { is_active } => {
                 auth["clientType"] = "user-scoped".into();

@@ -7,14 +7,22 @@ use serde_json::{Error, json};
 
 use super::message::Prefix;
 
+/// Where the first words of a server name the events that it confirms.
+pub const CONFIRMED: &str = "confirmed";
+
 /// Asks to join a namespace.
 pub fn connect(namespace: &str, auth: &impl Serialize) -> Result<String, Error> {
     packet("40", namespace, None, auth)
 }
 
-/// Says that a namespace was joined, as `sid`.
-pub fn connected(namespace: &str, sid: &str) -> String {
-    packet("40", namespace, None, &json!({ "sid": sid })).expect("a text is JSON")
+/// Says that a namespace was joined, as `sid`. Events that it names as confirmed are answered once they are kept, which not
+/// all servers do.
+pub fn connected(namespace: &str, sid: &str, confirmed: &[&str]) -> String {
+    let body = match confirmed {
+        [] => json!({ "sid": sid }),
+        _ => json!({ "sid": sid, CONFIRMED: confirmed }),
+    };
+    packet("40", namespace, None, &body).expect("a text is JSON")
 }
 
 /// Says that a namespace was not joined, and why.

@@ -73,7 +73,7 @@ enum Woken {
 
 /// Serves a connection until its end.
 pub(super) async fn serve(hall: Hall, mut peer: Peer) {
-    let Some(Guest { who, role, namespace, looks }) = greeting::greet(&hall, &mut peer).await else {
+    let Some(Guest { who, role, namespace, looks, wants_confirmed }) = greeting::greet(&hall, &mut peer).await else {
         return peer.part().await;
     };
     let room = match hall.hub.enter(&hall, &who).await {
@@ -85,7 +85,8 @@ pub(super) async fn serve(hall: Hall, mut peer: Peer) {
         }
     };
     let listening = room.listen();
-    let name: Arc<str> = peer.accept(namespace).into();
+    let confirmed: &[&str] = if wants_confirmed { &work::CONFIRMED } else { &[] };
+    let name: Arc<str> = peer.accept_with(namespace, confirmed).into();
     if role == Role::Person {
         room.looks(&name, looks);
     }

@@ -3,22 +3,26 @@
 use std::sync::Arc;
 
 use rejoin_ports::gateway::{Failure, Sealing};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::connection::{Client, Waiting};
-use super::engine::Packet;
+use super::engine::{Namespace, Packet};
 use super::hub::Room;
 use super::presence::Thing;
 use super::session::Field;
 use super::who::Who;
 use super::{Hall, access_key, artifact, machine, message, session, usage};
 use crate::packet;
+use crate::wire::Posted;
 
 /// Messages that go into one commit, and their bytes.
-const TOGETHER: usize = 100;
+const TOGETHER: usize = 250;
 const TOGETHER_BYTES: usize = 4 << 20;
+
+/// Events that are answered once they are kept, whoever asks for an answer.
+pub(super) const CONFIRMED: [&str; 1] = ["message"];
 
 /// An event of a client, read as far as its kind needs it.
 pub(super) struct Asked {
@@ -91,7 +95,7 @@ pub(super) fn begin(hall: &Hall, client: &Client, room: &Arc<Room>, gathered: Ve
     let (hall, who, room) = (hall.clone(), client.who.clone(), room.clone());
     let (socket, namespace) = (client.name.clone(), client.namespace);
     Box::pin(async move {
-        let acks: Vec<u64> = gathered.iter().filter_map(|asked| asked.ack).collect();
+        let acks: Vec<Option<u64>> = gathered.iter().map(|asked| asked.ack).collect();
         let mut messages = Vec::new();
         let mut other = None;
         for asked in gathered {
@@ -100,28 +104,32 @@ pub(super) fn begin(hall: &Hall, client: &Client, room: &Arc<Room>, gathered: Ve
                 What::Other { name, argument } => other = Some((name, argument)),
             }
         }
-        let (answer, changed, lost) = match other {
+        let (answers, changed, lost) = match other {
             Some((name, argument)) => {
                 let (answer, changed) = work(&hall, &who, &name, &argument).await;
-                (answer, changed, false)
+                (packets(namespace, &acks, answer.as_slice()), changed, false)
             }
             None => match post(&hall, &who, &socket, messages).await {
-                Ok(answer) => (answer, true, false),
-                Err(Lost) => (None, false, true),
+                Ok(posted) => (packets(namespace, &acks, &posted), true, false),
+                Err(Lost) => (Vec::new(), false, true),
             },
         };
         let mut behind = 0;
-        if changed && !acks.is_empty() {
+        if changed && !answers.is_empty() {
             // If it cannot be read, the answer leaves at once.
             behind = room.tip().await.unwrap_or(0);
         }
-        let ack = |(answer, id): (&Value, &u64)| {
-            let text = packet::ack(namespace.as_str(), *id, answer);
-            Packet::new(&text.expect("answers are JSON"))
-        };
-        let answers = answer.iter().flat_map(|answer| acks.iter().map(move |id| (answer, id))).map(ack).collect();
         Done { answers, behind, lost }
     })
+}
+
+/// The answers of those who want one.
+fn packets<T: Serialize>(namespace: Namespace, acks: &[Option<u64>], answers: &[T]) -> Vec<Packet> {
+    let packet = |(ack, answer): (&Option<u64>, &T)| {
+        let text = packet::ack(namespace.as_str(), (*ack)?, answer);
+        Some(Packet::new(&text.expect("answers are JSON")))
+    };
+    acks.iter().zip(answers).filter_map(packet).collect()
 }
 
 /// One event: its answer, if it has one, and whether it may have changed something that is told.
@@ -167,9 +175,10 @@ async fn work(hall: &Hall, who: &Who, name: &str, arg: &Value) -> (Option<Value>
 /// Messages that could not be kept, through no fault of the client's.
 struct Lost;
 
-/// Messages of one session, in one commit. What is for a session that is not there, or not allowed, is dropped without an answer.
-async fn post(hall: &Hall, who: &Who, socket: &str, messages: Vec<Message>) -> Result<Option<Value>, Lost> {
-    let Some(first) = messages.first() else { return Ok(None) };
+/// Messages of one session, in one commit, and where each of them is. What is for a session that is not there, or not allowed,
+/// is dropped without an answer.
+async fn post(hall: &Hall, who: &Who, socket: &str, messages: Vec<Message>) -> Result<Vec<Posted>, Lost> {
+    let Some(first) = messages.first() else { return Ok(Vec::new()) };
     let sid = first.sid.clone();
     let sealing = |message: Message| Sealing {
         content: message.message,
@@ -177,12 +186,11 @@ async fn post(hall: &Hall, who: &Who, socket: &str, messages: Vec<Message>) -> R
     };
     let messages = messages.into_iter().map(sealing).collect();
     match message::post(hall, who, &sid, Some(socket), messages).await {
-        // A client that asks for an answer gets one once its messages are kept.
-        Ok(_) => Ok(Some(json!({}))),
-        Err(Failure::NotFound(_)) => Ok(None),
+        Ok(posted) => Ok(posted),
+        Err(Failure::NotFound(_)) => Ok(Vec::new()),
         Err(error @ (Failure::Refused(_) | Failure::Invalid { .. })) => {
             tracing::info!(error = &error as &dyn std::error::Error, session.id = sid, "happy: messages were refused");
-            Ok(None)
+            Ok(Vec::new())
         }
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, session.id = sid, "happy: messages were not kept");

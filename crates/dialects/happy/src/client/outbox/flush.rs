@@ -10,8 +10,11 @@ use tokio_util::sync::CancellationToken;
 use super::super::api::NewMessage;
 use super::super::backoff::Backoff;
 use super::super::http::is_passing;
+use super::super::inbox::Inlet;
+use super::super::session::SessionNews;
 use super::super::socket::{Socket, Status};
 use super::super::{Api, Error};
+use super::confirmed::Way;
 use super::{BATCH, Outbox};
 use crate::wire::Posted;
 
@@ -24,6 +27,7 @@ pub(in crate::client) struct Flusher {
     pub(in crate::client) api: Api,
     pub(in crate::client) socket: Socket,
     pub(in crate::client) session: String,
+    pub(in crate::client) inlet: Inlet<SessionNews>,
     /// The server has no better way than its socket.
     pub(in crate::client) is_old: Arc<AtomicBool>,
     pub(in crate::client) stop: CancellationToken,
@@ -53,7 +57,16 @@ impl Flusher {
         let mut backoff = Backoff::new(FIRST_WAIT, self.api.options().longest_delay);
         // Fewer at a time while one among them is at fault, until it is found.
         let mut most = BATCH;
-        while let Some(batch) = self.outbox.oldest(most).await {
+        let mut silent = None;
+        while self.outbox.oldest(1).await.is_some() {
+            if let Some(connection) = self.socket.confirming().filter(|connection| Some(*connection) != silent) {
+                match self.while_confirmed(connection).await {
+                    Way::Silent => silent = Some(connection),
+                    Way::Closed if self.socket.confirming() == Some(connection) => {} // one goes around it
+                    Way::Closed => continue,
+                }
+            }
+            let Some(batch) = self.outbox.oldest(most).await else { return };
             match self.attempt(&batch).await {
                 Attempt::Settled(outcomes) => {
                     backoff.worked();

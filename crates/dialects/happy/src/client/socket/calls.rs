@@ -23,11 +23,15 @@ pub(super) struct Calls {
 pub(super) struct Call<'a> {
     pub(super) id: u64,
     calls: &'a Calls,
-    answer: oneshot::Receiver<Value>,
+    answer: Answer,
 }
 
+/// An answer that will come, unless the connection is lost: then it is dropped.
+pub(in crate::client) type Answer = oneshot::Receiver<Value>;
+
 impl Calls {
-    pub(super) fn begin(&self) -> Result<Call<'_>, Error> {
+    /// For whoever waits as long as the connection lasts.
+    pub(super) fn expect(&self) -> Result<(u64, Answer), Error> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         let mut waiting = self.waiting();
@@ -35,6 +39,11 @@ impl Calls {
             return Err(Error::OutboxFull { items: waiting.len(), bytes: 0 });
         }
         waiting.insert(id, sender);
+        Ok((id, answer))
+    }
+
+    pub(super) fn begin(&self) -> Result<Call<'_>, Error> {
+        let (id, answer) = self.expect()?;
         Ok(Call { id, calls: self, answer })
     }
 

@@ -104,7 +104,8 @@ impl Pump {
         let mut begun = 0;
         self.shared.state.send_modify(|state| {
             begun = state.epoch + 1;
-            *state = State { status: Status::Connected, epoch: begun, max_payload: open.max_payload };
+            let (max_payload, confirms) = (open.max_payload, open.confirms);
+            *state = State { status: Status::Connected, epoch: begun, max_payload, confirms };
         });
         begun
     }

@@ -23,6 +23,8 @@ const EARLY: usize = 16;
 
 pub(super) struct Opened {
     pub(super) max_payload: usize,
+    /// The server confirms messages once it has kept them.
+    pub(super) confirms: bool,
     /// After so long without a word the server is gone.
     pub(super) silence: Duration,
 }
@@ -49,7 +51,7 @@ pub(super) async fn shake(line: &mut Line, namespace: &str, auth: &Value) -> Res
         };
         match message.body {
             _ if message.namespace != namespace => {}
-            Body::Connect(_) => return Ok(opened(&open)),
+            Body::Connect(said) => return Ok(opened(&open, said.map_or("null", |said| said.get()))),
             Body::ConnectError(why) => return Err(refusal(why.map_or("null", |why| why.get()))),
             _ => {}
         }
@@ -67,10 +69,13 @@ pub(super) fn refusal(json: &str) -> Over {
     }
 }
 
-fn opened(open: &Open) -> Opened {
+fn opened(open: &Open, said: &str) -> Opened {
+    let said = serde_json::from_str::<Value>(said).unwrap_or_default();
+    let confirms =
+        said[packet::CONFIRMED].as_array().is_some_and(|events| events.iter().any(|event| event == "message"));
     let max_payload = open.max_payload.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(USUAL_PAYLOAD);
     let silence = Duration::from_millis(open.ping_interval.saturating_add(open.ping_timeout));
-    Opened { max_payload, silence }
+    Opened { max_payload, confirms, silence }
 }
 
 async fn hear(line: &mut Line) -> Result<String, Over> {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::packet;
 use crate::server::Hall;
 use crate::server::engine::{Incoming, Namespace, Peer};
 use crate::server::hub::Role;
@@ -15,6 +16,8 @@ pub(super) struct Guest {
     pub(super) namespace: Namespace,
     /// Somebody looks at the client, as far as it says.
     pub(super) looks: bool,
+    /// The client asks which of its events are answered once they are kept.
+    pub(super) wants_confirmed: bool,
 }
 
 /// Waits for a client that may join. `None`: none came.
@@ -40,5 +43,6 @@ async fn admit(hall: &Hall, namespace: Namespace, auth: &str) -> Result<Guest, &
         _ => Role::Person,
     };
     let who = hall.sign_in(token).await.map_err(|_| text::INVALID_TOKEN)?;
-    Ok(Guest { who, role, namespace, looks: text("appState") == Some("active") })
+    let wants_confirmed = auth.get(packet::CONFIRMED).is_some_and(|wants| *wants == Value::Bool(true));
+    Ok(Guest { who, role, namespace, looks: text("appState") == Some("active"), wants_confirmed })
 }

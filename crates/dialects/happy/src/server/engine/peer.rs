@@ -149,11 +149,16 @@ impl Peer {
 
     /// Lets the client join the namespace that it asked for, under the name that is returned.
     pub fn accept(&mut self, namespace: Namespace) -> String {
+        self.accept_with(namespace, &[])
+    }
+
+    /// The same for a client that wants to know which events are confirmed.
+    pub fn accept_with(&mut self, namespace: Namespace, confirmed: &[&str]) -> String {
         let sid = sid::random();
         if self.decides(namespace) {
             self.joined[namespace as usize] = true;
             self.join_by = None;
-            self.say(Packet::new(&packet::connected(namespace.as_str(), &sid)));
+            self.say(Packet::new(&packet::connected(namespace.as_str(), &sid, confirmed)));
         }
         sid
     }
