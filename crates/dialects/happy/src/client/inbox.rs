@@ -5,21 +5,24 @@
 //! time costs nothing but that: what does not fit is dropped here and read again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, mpsc};
-use tokio::time::sleep;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::{Api, Error};
 use crate::wire::Message;
 
-/// Live messages that wait to be handed on, and about how many bytes of them.
+/// Live messages that wait to be handed on, and about how many KiB of them. A longer one waits alone.
 const WAITING: usize = 2_048;
-const WAITING_BYTES: usize = 4 << 20;
+const WAITING_KIB: u32 = 4 << 10;
+/// How long a message waits for room before it is dropped, to be read again. Whoever takes all that comes makes room in that
+/// time; whoever does not costs it once, until they have caught up.
+const ROOM: Duration = Duration::from_millis(20);
 /// Messages of one page; fewer once a page was too large.
 const PAGE: u32 = 100;
 /// The wait before a second attempt at reading; it doubles.
@@ -44,12 +47,14 @@ struct Shared {
     seen: AtomicU64,
     /// Something is on the server that did not come this way.
     is_behind: AtomicBool,
+    /// That is being read right now.
+    is_reading: AtomicBool,
     woken: Notify,
-    waiting_bytes: AtomicUsize,
+    room: Arc<Semaphore>,
 }
 
 enum Arrival<T> {
-    Message(Message),
+    Message(Message, OwnedSemaphorePermit),
     /// From one number to another.
     Own(u64, u64),
     Other(T),
@@ -73,15 +78,29 @@ impl<T> Clone for Inlet<T> {
 }
 
 impl<T> Inlet<T> {
-    pub(super) fn message(&self, message: Message) {
-        let bytes = message.content.c.len();
-        // A large one may wait, if it waits alone.
-        let before = self.shared.waiting_bytes.fetch_add(bytes, Ordering::AcqRel);
-        let fits = before == 0 || before + bytes <= WAITING_BYTES;
-        if !fits || self.arrivals.try_send(Arrival::Message(message)).is_err() {
-            self.shared.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
-            self.catch_up();
+    pub(super) async fn message(&self, message: Message) {
+        let kib = u32::try_from(message.content.c.len() >> 10).unwrap_or(u32::MAX).saturating_add(1).min(WAITING_KIB);
+        let room = match self.shared.room.clone().try_acquire_many_owned(kib) {
+            Ok(room) => Some(room),
+            Err(_) => self.soon(self.shared.room.clone().acquire_many_owned(kib)).await,
+        };
+        let place = match self.arrivals.try_reserve() {
+            Ok(place) => Some(place),
+            Err(_) => self.soon(self.arrivals.reserve()).await,
+        };
+        match (room, place) {
+            (Some(room), Some(place)) => place.send(Arrival::Message(message, room)),
+            _ => self.catch_up(),
         }
+    }
+
+    /// What comes while we wait, unless there is much to be read again anyway.
+    async fn soon<R, E>(&self, comes: impl Future<Output = Result<R, E>>) -> Option<R> {
+        let is_late = self.shared.is_behind.load(Ordering::Acquire) || self.shared.is_reading.load(Ordering::Acquire);
+        if is_late {
+            return None;
+        }
+        timeout(ROOM, comes).await.ok()?.ok()
     }
 
     /// Messages with these numbers are our own, and are not told here.
@@ -119,8 +138,9 @@ impl<T: Send + 'static, H: Hand<T>> Inbox<T, H> {
         let shared = Arc::new(Shared {
             seen: AtomicU64::new(after),
             is_behind: AtomicBool::new(false),
+            is_reading: AtomicBool::new(false),
             woken: Notify::new(),
-            waiting_bytes: AtomicUsize::new(0),
+            room: Arc::new(Semaphore::new(WAITING_KIB as usize)),
         });
         let inbox = Inbox {
             api,
@@ -146,7 +166,10 @@ impl<T: Send + 'static, H: Hand<T>> Inbox<T, H> {
         let shared = self.shared.clone();
         loop {
             if shared.is_behind.swap(false, Ordering::AcqRel) {
-                match self.catch_up().await {
+                shared.is_reading.store(true, Ordering::Release);
+                let caught_up = self.catch_up().await;
+                shared.is_reading.store(false, Ordering::Release);
+                match caught_up {
                     Ok(()) => backoff.worked(),
                     // It is gone, or nobody is let in: there is nothing to read any more.
                     Err(error) if error.is_not_found() || error.is_refused() => {
@@ -165,8 +188,8 @@ impl<T: Send + 'static, H: Hand<T>> Inbox<T, H> {
                 () = shared.woken.notified() => {}
                 arrival = self.arrivals.recv() => match arrival {
                     None => return,
-                    Some(Arrival::Message(message)) => {
-                        self.shared.waiting_bytes.fetch_sub(message.content.c.len(), Ordering::AcqRel);
+                    Some(Arrival::Message(message, room)) => {
+                        drop(room);
                         self.live(message).await;
                     }
                     Some(Arrival::Own(first, last)) => self.own(first, last),

@@ -1,4 +1,4 @@
-//! Listens to the socket of a session and passes on what it says, without ever waiting for anybody.
+//! Listens to the socket of a session and passes on what it says, hardly ever waiting for anybody.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub(super) async fn listen(shared: Arc<Shared>, mut heard: mpsc::Receiver<Heard>
                 return;
             }
             Some(Heard::Event { name, data, reply }) => match (&*name, reply) {
-                ("update", _) => update(&shared, &data),
+                ("update", _) => update(&shared, &data).await,
                 ("ephemeral", _) => {
                     if let Ok(ephemeral) = serde_json::from_str::<Ephemeral>(&data) {
                         tell(&shared, SessionNews::Ephemeral(ephemeral));
@@ -60,11 +60,11 @@ pub(super) async fn listen(shared: Arc<Shared>, mut heard: mpsc::Receiver<Heard>
     }
 }
 
-fn update(shared: &Shared, data: &str) {
+async fn update(shared: &Shared, data: &str) {
     match Update::read(data).map(|update| update.body) {
         Ok(Body::NewMessage { sid, message }) => {
             if sid == shared.id {
-                shared.inlet.message(message);
+                shared.inlet.message(message).await;
             }
         }
         Ok(Body::UpdateSession { id, metadata, agent_state }) => {

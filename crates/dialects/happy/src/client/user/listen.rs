@@ -40,9 +40,13 @@ impl Follows {
         }
     }
 
-    fn message(&self, session: &str, message: &Message) {
-        for inlet in self.inlets().by_session.get(session).iter().flat_map(|inlets| inlets.values()) {
-            inlet.message(message.clone());
+    async fn message(&self, session: &str, message: &Message) {
+        let inlets: Vec<Inlet<()>> = match self.inlets().by_session.get(session) {
+            Some(inlets) => inlets.values().cloned().collect(),
+            None => return,
+        };
+        for inlet in inlets {
+            inlet.message(message.clone()).await;
         }
     }
 
@@ -87,7 +91,7 @@ async fn take(shared: &Shared, heard: Heard) {
         Heard::Event { name, data, .. } if name == "update" => match Update::read(&data) {
             Ok(update) => {
                 if let Body::NewMessage { sid, message } = &update.body {
-                    shared.follows.message(sid, message);
+                    shared.follows.message(sid, message).await;
                 }
                 // Opening costs something; it is done for whoever listens.
                 if shared.news.is_heard() {
