@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use rejoin_happy::server::{EXPO, GitHub, Registration};
+use rejoin_happy::server::{EXPO, GitHub, Registration, S3};
 use serde::Deserialize;
 
 use crate::options::Bad;
@@ -25,6 +25,64 @@ pub struct HappyOptions {
     pub push: Option<String>,
     #[arg(skip)]
     pub github: Option<GitHubOptions>,
+    #[arg(skip)]
+    pub s3: Option<S3Options>,
+}
+
+/// The file's table `[happy.s3]`: a bucket where attachments are, instead of the data folder.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct S3Options {
+    /// Where we reach the store. The bucket is the first part of the path there.
+    pub url: String,
+    /// Where clients reach it, if that is elsewhere.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    #[serde(default = "usual_region")]
+    pub region: String,
+    pub bucket: String,
+    pub access_key: String,
+    pub secret_key: String,
+}
+
+fn usual_region() -> String {
+    "us-east-1".to_owned()
+}
+
+impl std::fmt::Debug for S3Options {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let S3Options { url, public_url, region, bucket, .. } = self;
+        let mut shown = out.debug_struct("S3Options");
+        shown.field("url", url).field("public_url", public_url).field("region", region).field("bucket", bucket);
+        shown.field("access_key", &"…").field("secret_key", &"…").finish()
+    }
+}
+
+impl S3Options {
+    fn check(&self) -> Result<(), Bad> {
+        let bad = |why: &str| Err(Bad { option: "happy.s3", why: why.to_owned() });
+        for url in [Some(&self.url), self.public_url.as_ref()].into_iter().flatten() {
+            let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+            if host.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', '@'])) {
+                return bad("its addresses must be http:// or https://, a host, and perhaps a port");
+            }
+        }
+        let plain = |text: &str| {
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        };
+        if !plain(&self.bucket) || !plain(&self.region) {
+            return bad("bucket and region must be letters, digits, dots and dashes");
+        }
+        if self.access_key.is_empty() || self.secret_key.is_empty() {
+            return bad("it needs access-key and secret-key");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn bucket(self) -> S3 {
+        let S3Options { url, public_url, region, bucket, access_key, secret_key } = self;
+        S3 { url, public_url, region, bucket, access_key, secret_key }
+    }
 }
 
 /// The file's table `[happy.github]`: an OAuth app that people connect their accounts with.
@@ -83,6 +141,7 @@ pub struct HappyConfig {
     pub public_url: Option<String>,
     pub push: Option<String>,
     pub github: Option<GitHubOptions>,
+    pub s3: Option<S3Options>,
 }
 
 impl HappyOptions {
@@ -93,6 +152,7 @@ impl HappyOptions {
             public_url: self.public_url.or(file.public_url),
             push: self.push.or(file.push),
             github: self.github.or(file.github),
+            s3: self.s3.or(file.s3),
         }
     }
 
@@ -119,7 +179,8 @@ impl HappyOptions {
             }
             other => other.map(str::to_owned),
         };
-        let HappyOptions { listen, public_url, github, .. } = self;
-        Ok(HappyConfig { listen, registration, public_url, push, github })
+        self.s3.as_ref().map_or(Ok(()), S3Options::check)?;
+        let HappyOptions { listen, public_url, github, s3, .. } = self;
+        Ok(HappyConfig { listen, registration, public_url, push, github, s3 })
     }
 }

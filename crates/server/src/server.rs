@@ -32,7 +32,7 @@ use crate::config::Config;
 use crate::diminuendo::Inside;
 use crate::files::{Blocking, FilesDoor, Versions, Workshop};
 use crate::folder::{self, FolderError};
-use crate::happy::GitHubOptions;
+use crate::happy::{GitHubOptions, S3Options};
 use crate::happy_bridge::{self, HappyBridge};
 use crate::health::Health;
 use crate::http::front::{self, Front};
@@ -249,6 +249,7 @@ impl Server {
             public_url: config.happy.public_url.clone(),
             push: config.happy.push.clone(),
             github: config.happy.github.clone().map(GitHubOptions::app),
+            s3: config.happy.s3.clone().map(S3Options::bucket),
             ..rejoin_happy::server::Options::default()
         };
         let happy = rejoin_happy::server::Door::new(gateway.clone(), happy);

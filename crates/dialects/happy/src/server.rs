@@ -11,6 +11,7 @@ mod artifact;
 mod attachment;
 mod auth;
 mod body;
+mod bucket;
 mod connect;
 mod connection;
 pub mod engine;
@@ -18,6 +19,7 @@ mod failure;
 mod friend;
 mod hub;
 mod id;
+mod instant;
 mod kv;
 mod machine;
 mod message;
@@ -41,6 +43,7 @@ use std::sync::{Arc, OnceLock};
 
 use rejoin_ports::gateway::Gateway;
 
+pub use bucket::S3;
 pub use options::{GitHub, Options, Registration};
 pub use push::EXPO;
 
@@ -78,6 +81,7 @@ pub(crate) struct Shared {
     /// Ways to GitHub and back.
     ways: connect::State,
     uploads: attachment::Uploads,
+    leftovers: bucket::Leftovers,
     vault: vault::Vault,
     outside: OnceLock<reqwest::Client>,
 }
@@ -101,12 +105,14 @@ impl Door {
             desk: auth::Desk::new(seed),
             ways: connect::State::new(seed),
             uploads: Default::default(),
+            leftovers: Default::default(),
             vault: vault::Vault::new(seed),
             outside: OnceLock::new(),
             options,
         };
         let hall = Hall(Arc::new(shared));
         Presence::look_after(&hall);
+        bucket::Leftovers::look_after(&hall);
         let served = hall.clone();
         let sockets = engine::routes(move |peer| connection::serve(served.clone(), peer), engine);
         Door { hall, sockets }

@@ -9,6 +9,7 @@ mod account;
 mod artifacts;
 mod attachments;
 mod auth;
+mod bucket;
 mod connecting;
 mod fanout;
 mod frames;

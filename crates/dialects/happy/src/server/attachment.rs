@@ -85,6 +85,15 @@ pub(super) async fn get(hall: &Hall, who: &Who, session: &str, file: &str) -> Re
     found.ok_or(Failure::NotFound("attachment"))
 }
 
+/// Whether it is in the data folder.
+pub(super) async fn is_here(hall: &Hall, who: &Who, session: &str, file: &str) -> Result<bool, Failure> {
+    match get(hall, who, session, file).await {
+        Ok(_) => Ok(true),
+        Err(Failure::NotFound("attachment")) => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
 pub(super) async fn ours(hall: &Hall, who: &Who, session: &str) -> Result<SessionId, Failure> {
     let missing = Failure::NotFound("session");
     let Ok(id) = SessionId::new(session) else { return Err(missing) };

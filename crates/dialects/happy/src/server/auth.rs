@@ -36,7 +36,7 @@ pub(super) fn key(text: &str) -> Option<String> {
     Some(hex(&key))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::bucket::S3;
+
 /// Whether new keys make accounts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -36,6 +38,8 @@ pub struct Options {
     pub push: Option<String>,
     /// What people may connect their accounts with.
     pub github: Option<GitHub>,
+    /// Where attachments are, if not in the data folder.
+    pub s3: Option<S3>,
 }
 
 /// An OAuth app of GitHub. It has no `Debug`: half of it is secret.
@@ -80,6 +84,7 @@ impl Default for Options {
             rpc_ms: 30_000,
             push: None,
             github: None,
+            s3: None,
         }
     }
 }

@@ -42,6 +42,15 @@ impl Hall {
 
 /// Asks for an answer of JSON that is not longer than that.
 pub(super) async fn json<T: DeserializeOwned>(request: RequestBuilder, longest: usize) -> Result<T, Failed> {
+    serde_json::from_slice(&bytes(request, longest).await?).map_err(|_| Failed::Unreadable)
+}
+
+/// The same for any text.
+pub(super) async fn text(request: RequestBuilder, longest: usize) -> Result<String, Failed> {
+    String::from_utf8(bytes(request, longest).await?).map_err(|_| Failed::Unreadable)
+}
+
+async fn bytes(request: RequestBuilder, longest: usize) -> Result<Vec<u8>, Failed> {
     let answer = request.send().await?;
     if !answer.status().is_success() {
         return Err(Failed::Status(answer.status().as_u16()));
@@ -53,5 +62,5 @@ pub(super) async fn json<T: DeserializeOwned>(request: RequestBuilder, longest: 
             return Err(Failed::TooLong);
         }
     }
-    serde_json::from_slice(&read).map_err(|_| Failed::Unreadable)
+    Ok(read)
 }

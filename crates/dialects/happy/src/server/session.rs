@@ -228,7 +228,9 @@ pub(super) async fn archive(hall: &Hall, who: &Who, session: &str) -> Result<(),
 pub(super) async fn delete(hall: &Hall, who: &Who, session: &str) -> Result<(), Failure> {
     born(hall, who, session).await?.ok_or(Failure::NotFound("session"))?;
     let id = SessionId::new(session).map_err(|_| Failure::NotFound("session"))?;
+    hall.leftovers.expect(hall, who, session).await?;
     hall.gateway.sessions.delete(&who.caller(None), &id).await?;
+    hall.leftovers.gone();
     super::access_key::forget_session(hall, who, session).await?;
     super::usage::forget_session(hall, who, session).await?;
     hall.presence.forget(hall, who, Thing::Session, session).await

@@ -1,7 +1,7 @@
 //! Attachments of a session.
 
 use axum::extract::{OriginalUri, Path, Request, State};
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::{CONTENT_TYPE, HOST, LOCATION};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::server::Hall;
 use crate::server::attachment::{self, BadReference, LARGEST};
 use crate::server::body::{self, Json as Body};
+use crate::server::bucket::Upload;
 use crate::server::failure::Refused;
 use crate::server::who::Signed;
 
@@ -51,8 +52,13 @@ async fn request_upload(
         return Err(Refused::Told(StatusCode::TOO_MANY_REQUESTS, error));
     }
     let file = attachment::fresh();
+    let reference = attachment::reference(&session, &file);
+    if let Some(s3) = &hall.options.s3 {
+        let Upload { url, fields } = s3.upload(&reference, LARGEST, hall.now());
+        return Ok(Json(json!({ "ref": reference, "uploadUrl": url, "method": "POST", "formFields": fields })));
+    }
     let url = place.url(&hall, &session, &file);
-    Ok(Json(json!({ "ref": attachment::reference(&session, &file), "uploadUrl": url, "method": "PUT" })))
+    Ok(Json(json!({ "ref": reference, "uploadUrl": url, "method": "PUT" })))
 }
 
 #[derive(Deserialize)]
@@ -76,7 +82,14 @@ async fn request_download(
         };
         Refused::Told(StatusCode::BAD_REQUEST, error)
     })?;
-    Ok(Json(json!({ "downloadUrl": place.url(&hall, &session, file) })))
+    let url = match &hall.options.s3 {
+        // What was put before there was a bucket is where it was.
+        Some(s3) if !attachment::is_here(&hall, &who, &session, file).await? => {
+            s3.download(&which.reference, hall.now())
+        }
+        _ => place.url(&hall, &session, file),
+    };
+    Ok(Json(json!({ "downloadUrl": url })))
 }
 
 async fn upload(
@@ -106,11 +119,15 @@ async fn download(
     Signed(who): Signed,
     Path((session, file)): Path<(String, String)>,
 ) -> Result<Response, Refused> {
-    let found = attachment::get(&hall, &who, &session, &file).await;
-    let bytes = found.map_err(|failure| match failure {
-        Failure::NotFound("attachment") => Refused::NOT_FOUND(NOT_FOUND),
-        failure => failure.into(),
-    })?;
+    let bytes = match (attachment::get(&hall, &who, &session, &file).await, &hall.options.s3) {
+        (Ok(bytes), _) => bytes,
+        (Err(Failure::NotFound("attachment")), Some(s3)) if attachment::is_file(&file) => {
+            let url = s3.download(&attachment::reference(&session, &file), hall.now());
+            return Ok((StatusCode::FOUND, [(LOCATION, url)]).into_response());
+        }
+        (Err(Failure::NotFound("attachment")), _) => return Err(Refused::NOT_FOUND(NOT_FOUND)),
+        (Err(failure), _) => return Err(failure.into()),
+    };
     Ok(([(CONTENT_TYPE, BYTES)], bytes).into_response())
 }
 

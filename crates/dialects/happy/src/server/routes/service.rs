@@ -5,13 +5,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use rejoin_core::position::Millis;
 use rejoin_ports::store::Owner;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::server::Hall;
 use crate::server::body::Json as Body;
+use crate::server::instant::iso;
 
 const NAME: &str = "happy-server";
 /// Apps before this one should be replaced; and where newer ones are.
@@ -38,23 +38,6 @@ async fn health(State(hall): State<Hall>) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, Json(told)).into_response()
         }
     }
-}
-
-/// `2026-11-27T06:09:00.000Z`
-fn iso(at: Millis) -> String {
-    let (seconds, millis) = (at / 1_000, at % 1_000);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Years begin with March here, so that the leap day is their last.
-    let day = days + 719_468;
-    let (era, day) = (day / 146_097, day % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    let year = era * 400 + year + later;
-    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
 #[derive(Deserialize)]
@@ -84,15 +67,6 @@ fn is_new(version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_told_as_dates() {
-        assert_eq!(iso(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(iso(951_782_400_123), "2000-02-29T00:00:00.123Z");
-        assert_eq!(iso(1_709_251_199_999), "2024-02-29T23:59:59.999Z");
-        assert_eq!(iso(1_709_251_200_000), "2024-03-01T00:00:00.000Z");
-        assert_eq!(iso(1_767_225_599_000), "2025-12-31T23:59:59.000Z");
-    }
 
     #[test]
     fn an_app_is_new_from_1_4_1_on() {
