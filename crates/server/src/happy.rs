@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use rejoin_happy::server::{EXPO, GitHub, Registration, S3};
+use rejoin_happy::server::{EXPO, GitHub, Registration, RevenueCat, S3, Voice};
 use serde::Deserialize;
 
 use crate::options::Bad;
@@ -27,6 +27,63 @@ pub struct HappyOptions {
     pub github: Option<GitHubOptions>,
     #[arg(skip)]
     pub s3: Option<S3Options>,
+    #[arg(skip)]
+    pub voice: Option<VoiceOptions>,
+}
+
+/// The file's table `[happy.voice]`: an account of ElevenLabs, whose agents people talk to.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct VoiceOptions {
+    pub key: String,
+    #[serde(default)]
+    pub url: Option<String>,
+    /// What an account may use in thirty days: without having paid, and at all.
+    #[serde(default)]
+    pub free_seconds: Option<u64>,
+    #[serde(default)]
+    pub hard_seconds: Option<u64>,
+    #[serde(default)]
+    pub conversations: Option<usize>,
+    #[serde(default)]
+    pub revenuecat: Option<RevenueCatOptions>,
+}
+
+/// The file's table `[happy.voice.revenuecat]`: who knows who has paid.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RevenueCatOptions {
+    pub project: String,
+    pub key: String,
+    #[serde(default)]
+    pub url: Option<String>,
+}
+
+impl std::fmt::Debug for VoiceOptions {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let VoiceOptions { url, free_seconds, hard_seconds, conversations, .. } = self;
+        let mut shown = out.debug_struct("VoiceOptions");
+        shown.field("key", &"…").field("url", url).field("free_seconds", free_seconds);
+        shown.field("hard_seconds", hard_seconds).field("conversations", conversations).finish_non_exhaustive()
+    }
+}
+
+impl VoiceOptions {
+    pub(crate) fn voice(self) -> Voice {
+        let usual = Voice::new(self.key);
+        let revenuecat = self.revenuecat.map(|service| {
+            let usual = RevenueCat::new(service.project, service.key);
+            RevenueCat { url: service.url.unwrap_or_else(|| usual.url.clone()), ..usual }
+        });
+        Voice {
+            url: self.url.unwrap_or_else(|| usual.url.clone()),
+            revenuecat,
+            free_seconds: self.free_seconds.unwrap_or(usual.free_seconds),
+            hard_seconds: self.hard_seconds.unwrap_or(usual.hard_seconds),
+            conversations: self.conversations.unwrap_or(usual.conversations),
+            ..usual
+        }
+    }
 }
 
 /// The file's table `[happy.s3]`: a bucket where attachments are, instead of the data folder.
@@ -142,6 +199,7 @@ pub struct HappyConfig {
     pub push: Option<String>,
     pub github: Option<GitHubOptions>,
     pub s3: Option<S3Options>,
+    pub voice: Option<VoiceOptions>,
 }
 
 impl HappyOptions {
@@ -153,6 +211,7 @@ impl HappyOptions {
             push: self.push.or(file.push),
             github: self.github.or(file.github),
             s3: self.s3.or(file.s3),
+            voice: self.voice.or(file.voice),
         }
     }
 
@@ -180,7 +239,7 @@ impl HappyOptions {
             other => other.map(str::to_owned),
         };
         self.s3.as_ref().map_or(Ok(()), S3Options::check)?;
-        let HappyOptions { listen, public_url, github, s3, .. } = self;
-        Ok(HappyConfig { listen, registration, public_url, push, github, s3 })
+        let HappyOptions { listen, public_url, github, s3, voice, .. } = self;
+        Ok(HappyConfig { listen, registration, public_url, push, github, s3, voice })
     }
 }

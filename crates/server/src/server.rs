@@ -32,7 +32,7 @@ use crate::config::Config;
 use crate::diminuendo::Inside;
 use crate::files::{Blocking, FilesDoor, Versions, Workshop};
 use crate::folder::{self, FolderError};
-use crate::happy::{GitHubOptions, S3Options};
+use crate::happy::{GitHubOptions, S3Options, VoiceOptions};
 use crate::happy_bridge::{self, HappyBridge};
 use crate::health::Health;
 use crate::http::front::{self, Front};
@@ -250,6 +250,7 @@ impl Server {
             push: config.happy.push.clone(),
             github: config.happy.github.clone().map(GitHubOptions::app),
             s3: config.happy.s3.clone().map(S3Options::bucket),
+            voice: config.happy.voice.clone().map(VoiceOptions::voice),
             ..rejoin_happy::server::Options::default()
         };
         let happy = rejoin_happy::server::Door::new(gateway.clone(), happy);

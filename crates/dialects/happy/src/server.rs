@@ -35,6 +35,7 @@ mod shelf;
 mod token;
 mod usage;
 mod vault;
+mod voice;
 mod who;
 mod work;
 
@@ -46,6 +47,7 @@ use rejoin_ports::gateway::Gateway;
 pub use bucket::S3;
 pub use options::{GitHub, Options, Registration};
 pub use push::EXPO;
+pub use voice::{RevenueCat, Voice};
 
 use axum::Router;
 use axum::routing::MethodRouter;

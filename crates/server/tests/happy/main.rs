@@ -34,4 +34,5 @@ mod shapes;
 mod standins;
 mod transport;
 mod usage;
+mod voice;
 mod wire;

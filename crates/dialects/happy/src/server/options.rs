@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::bucket::S3;
+use super::voice::Voice;
 
 /// Whether new keys make accounts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -40,6 +41,8 @@ pub struct Options {
     pub github: Option<GitHub>,
     /// Where attachments are, if not in the data folder.
     pub s3: Option<S3>,
+    /// Who talks. None: voice is not there.
+    pub voice: Option<Voice>,
 }
 
 /// An OAuth app of GitHub. It has no `Debug`: half of it is secret.
@@ -85,6 +88,7 @@ impl Default for Options {
             push: None,
             github: None,
             s3: None,
+            voice: None,
         }
     }
 }

@@ -64,3 +64,22 @@ async fn bytes(request: RequestBuilder, longest: usize) -> Result<Vec<u8>, Faile
     }
     Ok(read)
 }
+
+/// As addresses have it, and signatures of them: everything but letters, digits and four others as bytes in hex.
+pub(super) fn escaped(text: &str, is_path: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            b'/' if is_path => out.push('/'),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// An address with what is asked behind it.
+pub(super) fn asking(url: String, query: &[(&str, &str)]) -> String {
+    let pairs = query.iter().map(|(name, value)| format!("{}={}", escaped(name, false), escaped(value, false)));
+    format!("{url}?{}", pairs.collect::<Vec<_>>().join("&"))
+}

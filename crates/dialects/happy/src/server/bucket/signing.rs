@@ -11,6 +11,7 @@ use serde_json::json;
 use super::S3;
 use crate::server::auth::hex;
 use crate::server::instant::{iso, stamp};
+use crate::server::outside::escaped;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "s3";
@@ -99,19 +100,6 @@ impl S3 {
             ("x-amz-signature", signature),
         ])
     }
-}
-
-/// As the signature wants it: everything but letters, digits and four others as bytes in hex.
-fn escaped(text: &str, is_path: bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            b'/' if is_path => out.push('/'),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
