@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use rejoin_happy::client::Server;
 use rejoin_happy::server::{EXPO, GitHub, Registration, RevenueCat, S3, Voice};
 use serde::Deserialize;
 
@@ -23,6 +24,15 @@ pub struct HappyOptions {
     /// Who tells phones that are asleep: `expo`, or the URL of such a service; nobody by default
     #[arg(id = "happy-push", long = "happy-push", env = "REJOIN_HAPPY_PUSH", value_name = "expo|URL")]
     pub push: Option<String>,
+    /// Other Happy servers that members may link to, or `*` [default: any on loopback, none beyond it]
+    #[arg(
+        id = "happy-link-servers",
+        long = "happy-link-servers",
+        env = "REJOIN_HAPPY_LINK_SERVERS",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    pub link_servers: Option<Vec<String>>,
     #[arg(skip)]
     pub github: Option<GitHubOptions>,
     #[arg(skip)]
@@ -197,9 +207,43 @@ pub struct HappyConfig {
     pub registration: Registration,
     pub public_url: Option<String>,
     pub push: Option<String>,
+    pub link_servers: LinkServers,
     pub github: Option<GitHubOptions>,
     pub s3: Option<S3Options>,
     pub voice: Option<VoiceOptions>,
+}
+
+/// Other Happy servers that members may link to. The gateway connects to them, so it is not for everybody to name one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkServers {
+    Any,
+    These(Vec<Server>),
+}
+
+impl Default for LinkServers {
+    fn default() -> LinkServers {
+        LinkServers::These(Vec::new())
+    }
+}
+
+impl LinkServers {
+    fn read(named: &[String]) -> Result<LinkServers, Bad> {
+        if named.iter().any(|name| name == "*") {
+            return Ok(LinkServers::Any);
+        }
+        let server = |name: &String| {
+            let why = format!("{name:?} is no address that begins with http:// or https://");
+            Server::new(name).map_err(|_| Bad { option: "happy.link-servers", why })
+        };
+        named.iter().map(server).collect::<Result<_, _>>().map(LinkServers::These)
+    }
+
+    pub(crate) fn has(&self, server: &Server) -> bool {
+        match self {
+            LinkServers::Any => true,
+            LinkServers::These(known) => known.contains(server),
+        }
+    }
 }
 
 impl HappyOptions {
@@ -209,6 +253,7 @@ impl HappyOptions {
             registration: self.registration.or(file.registration),
             public_url: self.public_url.or(file.public_url),
             push: self.push.or(file.push),
+            link_servers: self.link_servers.or(file.link_servers),
             github: self.github.or(file.github),
             s3: self.s3.or(file.s3),
             voice: self.voice.or(file.voice),
@@ -217,12 +262,17 @@ impl HappyOptions {
 
     /// `main` is where the gateway listens besides.
     pub(crate) fn resolve(self, main: SocketAddr) -> Result<HappyConfig, Bad> {
-        let mut addresses = [Some(main), self.listen].into_iter().flatten();
+        let is_private = [Some(main), self.listen].into_iter().flatten().all(|address| address.ip().is_loopback());
         let registration = match self.registration {
             Some(RegistrationWord::Open) => Registration::Open,
             Some(RegistrationWord::Closed) => Registration::Closed,
-            None if addresses.all(|address| address.ip().is_loopback()) => Registration::Open,
+            None if is_private => Registration::Open,
             None => Registration::Closed,
+        };
+        let link_servers = match &self.link_servers {
+            Some(named) => LinkServers::read(named)?,
+            None if is_private => LinkServers::Any,
+            None => LinkServers::default(),
         };
         if let Some(url) = &self.public_url {
             let plain = url.starts_with("http://") || url.starts_with("https://");
@@ -240,6 +290,53 @@ impl HappyOptions {
         };
         self.s3.as_ref().map_or(Ok(()), S3Options::check)?;
         let HappyOptions { listen, public_url, github, s3, voice, .. } = self;
-        Ok(HappyConfig { listen, registration, public_url, push, github, s3, voice })
+        Ok(HappyConfig { listen, registration, public_url, push, link_servers, github, s3, voice })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(listen: &str, servers: Option<&[&str]>) -> Result<HappyConfig, Bad> {
+        let named = servers.map(|servers| servers.iter().map(|&server| server.to_owned()).collect());
+        let options = HappyOptions { link_servers: named, ..HappyOptions::default() };
+        options.resolve(listen.parse().expect("an address"))
+    }
+
+    #[test]
+    fn a_gateway_that_others_reach_links_only_to_servers_that_it_was_told() {
+        let server = |text: &str| Server::new(text).expect("an address");
+        let (private, public) = ("127.0.0.1:1", "0.0.0.0:1");
+        let has = |config: Result<HappyConfig, Bad>, text: &str| config.expect("sound").link_servers.has(&server(text));
+        assert!(has(resolved(private, None), "http://10.0.0.1"));
+        assert!(!has(resolved(public, None), "http://10.0.0.1"));
+        assert!(has(resolved(public, Some(&["https://happy.example"])), "https://happy.example/"));
+        assert!(!has(resolved(public, Some(&["https://happy.example"])), "https://happy.example.org"));
+        assert!(has(resolved(public, Some(&["*"])), "http://10.0.0.1"));
+        assert!(!has(resolved(private, Some(&[])), "http://10.0.0.1"));
+        assert!(resolved(private, Some(&["ftp://x"])).is_err());
+    }
+
+    #[test]
+    fn what_is_secret_is_not_shown() {
+        let text = "listen = '127.0.0.1:1'\n[s3]\nurl = 'http://s'\nbucket = 'b'\naccess-key = 'hush1'\nsecret-key = 'hush2'\n\
+            [voice]\nkey = 'hush3'\n[voice.revenuecat]\nproject = 'p'\nkey = 'hush4'\n";
+        let options: HappyOptions = toml::from_str(text).expect("sound");
+        assert!(!format!("{options:?}").contains("hush"), "{options:?}");
+    }
+
+    #[test]
+    fn a_bucket_needs_a_plain_address_and_keys() {
+        let bucket = |url: &str, key: &str| {
+            let text = format!("[s3]\nurl = '{url}'\nbucket = 'b'\naccess-key = 'a'\nsecret-key = '{key}'\n");
+            toml::from_str::<HappyOptions>(&text).expect("TOML").resolve("127.0.0.1:1".parse().expect("an address"))
+        };
+        assert!(bucket("https://s3.example:9000", "s").is_ok());
+        for (url, key) in
+            [("s3.example", "s"), ("https://s3.example/", "s"), ("https://a@b", "s"), ("https://s3.example", "")]
+        {
+            assert!(bucket(url, key).is_err(), "{url} {key}");
+        }
     }
 }

@@ -217,6 +217,13 @@ impl HappyBridge {
     pub(crate) async fn begin(self: &Arc<HappyBridge>, caller: &Caller, new: NewLink) -> Result<Link, Failure> {
         let whose = whose(&caller.identity);
         let options = self.world.options(new.server.as_deref())?;
+        let is_own = options.server == self.world.options(None)?.server;
+        if !is_own && !self.world.others.has(&options.server) {
+            return Err(Failure::Invalid {
+                field: "server",
+                why: "this gateway does not link to that server".to_owned(),
+            });
+        }
         let mut people = self.people.lock().await;
         let now = self.shown(&people, &whose).await?;
         let same = new.server.is_none() || now.server.as_deref() == Some(&options.server.to_string());

@@ -192,6 +192,7 @@ impl Server {
                 follow: live.clone(),
                 workspaces: book.clone(),
                 own: format!("http://{}/happy", reachable(listener.address())),
+                others: config.happy.link_servers.clone(),
                 tasks: sockets.clone(),
                 stop: native_stop.clone(),
             },

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::kept::Book;
 use super::metadata::Machine;
+use crate::happy::LinkServers;
 use crate::secrets::Vault;
 use crate::shelf::Shelf;
 use crate::sign_in::Gate;
@@ -31,6 +32,8 @@ pub(crate) struct Parts {
     pub(crate) workspaces: Arc<dyn Workspaces>,
     /// Where our own Happy door is.
     pub(crate) own: String,
+    /// Which others there may be.
+    pub(crate) others: LinkServers,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
@@ -45,6 +48,7 @@ pub(super) struct World {
     pub(super) workspaces: Arc<dyn Workspaces>,
     pub(super) machine: Machine,
     pub(super) own: String,
+    pub(super) others: LinkServers,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
     pub(super) opening: Semaphore,
@@ -52,7 +56,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(parts: Parts, data: &Path) -> World {
-        let Parts { store, vault, clock, gate, sessions, follow, workspaces, own, tasks, stop } = parts;
+        let Parts { store, vault, clock, gate, sessions, follow, workspaces, own, others, tasks, stop } = parts;
         World {
             book: Book { shelf: Shelf::new(store.clone()), vault },
             store,
@@ -63,6 +67,7 @@ impl World {
             workspaces,
             machine: Machine::here(data),
             own,
+            others,
             tasks,
             stop,
             opening: Semaphore::new(OPENING),
