@@ -245,7 +245,12 @@ async fn read(stdout: ChildStdout, heard: mpsc::Sender<Heard>, longest: usize, c
     let mut from = BufReader::with_capacity(64 << 10, stdout);
     let room = Arc::new(Semaphore::new(HEARD_KIB as usize));
     let mut noise = 0;
+    let mut flood = Flood::new();
     loop {
+        if from.buffer().is_empty() {
+            flood.pause().await;
+        }
+        flood.heard();
         let line = match lines::next(&mut from, longest).await {
             Ok(Line::Whole(line)) => line,
             Ok(Line::TooLong) => {
@@ -275,6 +280,44 @@ async fn read(stdout: ChildStdout, heard: mpsc::Sender<Heard>, longest: usize, c
         if heard.send(Heard { what, _room: Some(room) }).await.is_err() || is_over {
             return;
         }
+    }
+}
+
+/// An agent that says much in many small pieces would have us wake for each. So once it does, what it says is left to gather
+/// for a moment. One that says less than that is heard at once.
+struct Flood {
+    lines: u32,
+    since: Instant,
+    /// Lines that came together.
+    at_once: u32,
+}
+
+/// How many lines are looked at together, and how many in a millisecond are a flood. So many at once have gathered already.
+const FEW: u32 = 32;
+const FLOOD: f64 = 20.0;
+/// For so long they gather. A pipe has room for more than comes meanwhile.
+const GATHER: Duration = Duration::from_millis(1);
+
+impl Flood {
+    fn new() -> Flood {
+        Flood { lines: 0, since: Instant::now(), at_once: 0 }
+    }
+
+    fn heard(&mut self) {
+        self.lines += 1;
+        self.at_once += 1;
+    }
+
+    /// Everything that came is heard.
+    async fn pause(&mut self) {
+        let has_gathered = std::mem::take(&mut self.at_once) >= FEW;
+        if self.lines < FEW || has_gathered {
+            return;
+        }
+        if f64::from(self.lines) >= self.since.elapsed().as_secs_f64() * 1_000.0 * FLOOD {
+            tokio::time::sleep(GATHER).await;
+        }
+        *self = Flood::new();
     }
 }
 
