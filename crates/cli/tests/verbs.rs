@@ -78,11 +78,12 @@ fn an_ask_is_answered_from_another_shell() {
         gateway.going(&["prompt", &session, "first\n!ask single Colour? | Red | Blue\n!ask confirm Sure?"]);
     prompt.until("first\n");
     let mut follower = gateway.going(&["attach", &session, "--from", "start"]);
-    follower.until("Colour?");
+    // The prompt, which is shown too, has the words of both.
+    follower.until_times("Colour?", 2);
     assert!(gateway.ok(&["answer", &session]).contains("2) Blue"));
     assert_eq!(gateway.run(&["answer", &session, "-", "Green"]).code, 2);
     gateway.ok(&["answer", &session, "-", "2"]);
-    follower.until("Sure?");
+    follower.until_times("Sure?", 2);
     let asks = gateway.json(&["answer", &session]);
     let id = asks[0]["id"].as_str().unwrap();
     gateway.ok(&["answer", &session, id, "yes"]);

@@ -41,6 +41,8 @@ const MOST_WORKS: usize = 64;
 
 /// Bytes of text that are heard in one go, when they have come already.
 const GULP: usize = 4 << 10;
+/// Messages of one go, whatever they say: orders do not wait for more.
+const MOST_AT_ONCE: usize = 1_024;
 
 /// What every agent of a kind has in common.
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use tokio::task::{Id, JoinError};
 use tokio::time::Instant;
 
 use super::state::{Asked, State, Wanted};
-use super::{GULP, Life, MOST_WORKS, Work};
+use super::{GULP, Life, MOST_AT_ONCE, MOST_WORKS, Work};
 use crate::acp::elicitation::{self, Form};
 use crate::acp::failure::{ERROR, Failure, MAX_REQUESTS, MAX_TOKENS, REFUSED, STOPPED, UNAUTHENTICATED};
 use crate::acp::files::{Files, told};
@@ -44,7 +44,8 @@ impl Life {
     /// Hears what has come behind a text, as long as it is text: an agent that tells much costs a round for a gulp of it, and
     /// not for each word.
     pub(super) async fn hear_on(&mut self) {
-        while let (Some(said), State::On(live)) = (self.outbox.back(), &mut self.state) {
+        for _ in 0..MOST_AT_ONCE {
+            let (Some(said), State::On(live)) = (self.outbox.back(), &mut self.state) else { return };
             let is_full = match &said.happening {
                 Happening::Text(text) | Happening::Thinking(text) => text.len() >= GULP,
                 _ => true,
