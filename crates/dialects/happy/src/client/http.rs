@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -34,6 +34,8 @@ pub struct Api(Arc<Inner>);
 
 struct Inner {
     http: reqwest::Client,
+    /// For addresses that the server names and that are not its own. It says nothing of us.
+    elsewhere: OnceLock<reqwest::Client>,
     options: Options,
     /// `Bearer …`
     bearer: Option<HeaderValue>,
@@ -67,18 +69,22 @@ impl Api {
         let mut headers = HeaderMap::new();
         let label = HeaderValue::from_str(&options.label).map_err(|_| Error::Unreadable("label"))?;
         headers.insert("x-happy-client", label);
-        let mut http = reqwest::Client::builder()
-            .default_headers(headers)
-            // A server that answers with another address must not have the token sent there.
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.request_timeout);
+        let mut http = patient(options).default_headers(headers);
         if !options.server.is_secure() {
             // Reading the system's certificates costs more than a whole request to a server nearby.
             http = http.tls_certs_only([]);
         }
         let http = http.build().map_err(|why| Error::io("setting up HTTP", why))?;
-        Ok(Api(Arc::new(Inner { http, options: options.clone(), bearer })))
+        Ok(Api(Arc::new(Inner { http, elsewhere: OnceLock::new(), options: options.clone(), bearer })))
+    }
+
+    fn elsewhere(&self, doing: &'static str) -> Result<&reqwest::Client, Error> {
+        if let Some(http) = self.0.elsewhere.get() {
+            return Ok(http);
+        }
+        // The server may be nearby and without a certificate while its files are far away, so this one knows all of them.
+        let http = patient(&self.0.options).build().map_err(|why| Error::io(doing, why))?;
+        Ok(self.0.elsewhere.get_or_init(|| http))
     }
 
     pub fn options(&self) -> &Options {
@@ -106,7 +112,7 @@ impl Api {
     /// Asks, and gives back the answer whatever its status, with its body.
     pub(super) async fn any_status(&self, ask: Ask) -> Result<(StatusCode, Value), Error> {
         let url = self.url(&ask);
-        let response = self.send(&ask, &url, true).await?;
+        let response = self.send(&ask, &url).await?;
         let status = response.status();
         let answer = body(ask.doing, response, LARGEST_ANSWER).await?;
         Ok((status, serde_json::from_slice(&answer).unwrap_or_default()))
@@ -117,7 +123,7 @@ impl Api {
         let ask = Ask::get(doing, String::new());
         let mut url = self.named(doing, url)?;
         for _ in 0..2 {
-            let response = self.send(&ask, &url, self.0.options.server.owns(&url)).await?;
+            let response = self.send_anywhere(&ask, &url).await?;
             if !response.status().is_redirection() {
                 return body(doing, succeeded(doing, response).await?, LARGEST_ANSWER).await;
             }
@@ -130,7 +136,7 @@ impl Api {
     /// Hands bytes to an address that the server named.
     pub(super) async fn hand_over(&self, url: &str, ask: Ask) -> Result<(), Error> {
         let url = self.named(ask.doing, url)?;
-        let response = self.send(&ask, &url, self.0.options.server.owns(&url)).await?;
+        let response = self.send_anywhere(&ask, &url).await?;
         succeeded(ask.doing, response).await.map(drop)
     }
 
@@ -154,7 +160,7 @@ impl Api {
         let mut backoff = Backoff::new(FIRST_WAIT, self.0.options.longest_delay);
         let mut attempt = 1;
         loop {
-            let outcome = match self.send(ask, url, true).await {
+            let outcome = match self.send(ask, url).await {
                 Ok(response) => succeeded(ask.doing, response).await,
                 Err(error) => Err(error),
             };
@@ -166,19 +172,38 @@ impl Api {
         }
     }
 
-    async fn send(&self, ask: &Ask, url: &Url, with_token: bool) -> Result<Response, Error> {
+    /// To an address that the server named: the token goes along only where it is the server's own.
+    async fn send_anywhere(&self, ask: &Ask, url: &Url) -> Result<Response, Error> {
+        match self.0.options.server.owns(url) {
+            true => self.send(ask, url).await,
+            false => sent(ask, self.elsewhere(ask.doing)?.request(ask.method.clone(), url.clone())).await,
+        }
+    }
+
+    async fn send(&self, ask: &Ask, url: &Url) -> Result<Response, Error> {
         let mut request = self.0.http.request(ask.method.clone(), url.clone());
-        if let Some(bearer) = self.0.bearer.as_ref().filter(|_| with_token) {
+        if let Some(bearer) = &self.0.bearer {
             request = request.header(AUTHORIZATION, bearer);
         }
-        if let Some(body) = &ask.body {
-            request = request.header(CONTENT_TYPE, &*ask.content_type).body(body.clone());
-        }
-        request.send().await.map_err(|why| match why.is_timeout() && !why.is_connect() {
-            true => Error::Timeout(ask.doing),
-            false => Error::io(ask.doing, why.without_url()),
-        })
+        sent(ask, request).await
     }
+}
+
+/// A client with the bounds that were asked for, which goes where it is sent and nowhere else: a server that answers with
+/// another address must not have the token sent there.
+fn patient(options: &Options) -> ClientBuilder {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    client.connect_timeout(options.connect_timeout).timeout(options.request_timeout)
+}
+
+async fn sent(ask: &Ask, mut request: RequestBuilder) -> Result<Response, Error> {
+    if let Some(body) = &ask.body {
+        request = request.header(CONTENT_TYPE, &*ask.content_type).body(body.clone());
+    }
+    request.send().await.map_err(|why| match why.is_timeout() && !why.is_connect() {
+        true => Error::Timeout(ask.doing),
+        false => Error::io(ask.doing, why.without_url()),
+    })
 }
 
 impl fmt::Debug for Api {
